@@ -1,0 +1,5 @@
+/**
+ * SPIFFE identities as data.
+ * @module
+ */
+export * from './spiffe-id.ts';
