@@ -7,11 +7,13 @@
  * Source: RFC 5280 §4.1.2.7, RFC 5480 §2 (EC), RFC 8410 §4 (Ed25519), RFC 8017 App. A.1.1 (RSA).
  * @module
  */
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { invariant } from '../core/index.ts';
+import { CURVE, KEY } from './der/oids.ts';
+import { DerReader } from './der/reader.ts';
 import { derBitString, derNull, derOid, derSequence, derUnsigned } from './der/writer.ts';
 
-const EC_PUBLIC_KEY = derOid('1.2.840.10045.2.1');
+const EC_PUBLIC_KEY = derOid(KEY.ec);
 
 interface Shape {
   /** What comes before the raw point or key. */
@@ -23,9 +25,9 @@ interface Shape {
 }
 
 const SHAPES: readonly Shape[] = [
-  { kty: 'EC', crv: 'P-256', octets: 32, prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid('1.2.840.10045.3.1.7')), 65, 4) },
-  { kty: 'EC', crv: 'P-384', octets: 48, prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid('1.3.132.0.34')), 97, 4) },
-  { kty: 'OKP', crv: 'Ed25519', octets: 32, prefix: prefixOf(derSequence(derOid('1.3.101.112')), 32) },
+  { kty: 'EC', crv: 'P-256', octets: 32, prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p256)), 65, 4) },
+  { kty: 'EC', crv: 'P-384', octets: 48, prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p384)), 97, 4) },
+  { kty: 'OKP', crv: 'Ed25519', octets: 32, prefix: prefixOf(derSequence(derOid(KEY.ed25519)), 32) },
 ];
 
 /** SubjectPublicKeyInfo up to the key's own octets (up to the 04 of an uncompressed point, inclusive). */
@@ -34,7 +36,7 @@ function prefixOf(algorithm: Uint8Array, keyOctets: number, ...lead: readonly nu
   return whole.subarray(0, whole.length - keyOctets + lead.length);
 }
 
-const RSA_ALGORITHM = derSequence(derOid('1.2.840.113549.1.1.1'), derNull());
+const RSA_ALGORITHM = derSequence(derOid(KEY.rsa), derNull());
 
 /** How many parsed keys are remembered; the oldest goes first. */
 const REMEMBERED_MAX = 256;
@@ -91,6 +93,16 @@ function remember(index: string, key: KeyObject): void {
 
 function indexOf(spki: Uint8Array): string {
   return Buffer.from(spki.buffer, spki.byteOffset, spki.length).toString('latin1');
+}
+
+/** Octets of a key identifier. */
+const KEY_IDENTIFIER_OCTETS = 20;
+
+/** The key identifier of RFC 7093 §2 (1): the first 160 bits of the SHA-256 of `subjectPublicKey`. */
+export function keyIdentifierOf(spki: Uint8Array): Uint8Array {
+  const reader = new DerReader(spki, 'public key').sequence();
+  reader.sequence();
+  return createHash('sha256').update(reader.bitString().bytes).digest().subarray(0, KEY_IDENTIFIER_OCTETS);
 }
 
 function parse(spki: Uint8Array): KeyObject {

@@ -7,6 +7,8 @@
  * @module
  */
 import { sign, type KeyObject } from 'node:crypto';
+import { SIGNATURE } from './der/oids.ts';
+import { bytesEqual } from './der/reader.ts';
 import { derBitString, derNull, derOid, derSequence } from './der/writer.ts';
 import type { KeyAlgorithm, KeyPair } from './keys.ts';
 
@@ -16,10 +18,10 @@ interface Scheme {
   readonly identifier: Uint8Array;
 }
 
-const ECDSA_SHA256: Scheme = { digest: 'sha256', identifier: derSequence(derOid('1.2.840.10045.4.3.2')) };
-const ECDSA_SHA384: Scheme = { digest: 'sha384', identifier: derSequence(derOid('1.2.840.10045.4.3.3')) };
-const RSA_SHA256: Scheme = { digest: 'sha256', identifier: derSequence(derOid('1.2.840.113549.1.1.11'), derNull()) };
-const ED25519: Scheme = { digest: undefined, identifier: derSequence(derOid('1.3.101.112')) };
+const ECDSA_SHA256: Scheme = { digest: 'sha256', identifier: derSequence(derOid(SIGNATURE.ecdsaSha256)) };
+const ECDSA_SHA384: Scheme = { digest: 'sha384', identifier: derSequence(derOid(SIGNATURE.ecdsaSha384)) };
+const RSA_SHA256: Scheme = { digest: 'sha256', identifier: derSequence(derOid(SIGNATURE.rsaSha256), derNull()) };
+const ED25519: Scheme = { digest: undefined, identifier: derSequence(derOid(SIGNATURE.ed25519)) };
 
 const SCHEMES: Readonly<Record<KeyAlgorithm, Scheme>> = {
   'ecdsa-p256': ECDSA_SHA256,
@@ -44,4 +46,32 @@ export interface Signer {
 export function signedDer(body: Uint8Array, signer: Signer | KeyPair): Uint8Array {
   const { digest, identifier } = SCHEMES[signer.algorithm];
   return derSequence(body, identifier, derBitString(sign(digest, body, signer.privateKey)));
+}
+
+/** What `node:crypto` needs to check a signature; `name` is nothing where the algorithm has its own digest. */
+export interface VerificationDigest {
+  readonly name: 'sha256' | 'sha384' | 'sha512' | undefined;
+}
+
+const EC_DIGESTS: readonly (readonly [Uint8Array, VerificationDigest])[] = [
+  [derSequence(derOid(SIGNATURE.ecdsaSha256)), { name: 'sha256' }],
+  [derSequence(derOid(SIGNATURE.ecdsaSha384)), { name: 'sha384' }],
+  [derSequence(derOid(SIGNATURE.ecdsaSha512)), { name: 'sha512' }],
+];
+const RSA_DIGESTS: readonly (readonly [Uint8Array, VerificationDigest])[] = [
+  [derSequence(derOid(SIGNATURE.rsaSha256), derNull()), { name: 'sha256' }],
+  [derSequence(derOid(SIGNATURE.rsaSha384), derNull()), { name: 'sha384' }],
+  [derSequence(derOid(SIGNATURE.rsaSha512), derNull()), { name: 'sha512' }],
+];
+const VERIFIABLE: Readonly<Record<KeyAlgorithm, readonly (readonly [Uint8Array, VerificationDigest])[]>> = {
+  'ecdsa-p256': EC_DIGESTS,
+  'ecdsa-p384': EC_DIGESTS,
+  ed25519: [[ED25519.identifier, { name: undefined }]],
+  'rsa-2048': RSA_DIGESTS,
+  'rsa-3072': RSA_DIGESTS,
+};
+
+/** How to check a signature made with such a key under this AlgorithmIdentifier; nothing if that is not done. */
+export function verificationDigestOf(key: KeyAlgorithm, identifier: Uint8Array): VerificationDigest | undefined {
+  return VERIFIABLE[key].find(([known]) => bytesEqual(known, identifier))?.[1];
 }

@@ -8,23 +8,7 @@
  * @module
  */
 import { invariant, type Instant } from '../../core/index.ts';
-
-const TAG = {
-  boolean: 0x01,
-  integer: 0x02,
-  bitString: 0x03,
-  octetString: 0x04,
-  null: 0x05,
-  oid: 0x06,
-  enumerated: 0x0a,
-  utf8String: 0x0c,
-  utcTime: 0x17,
-  generalizedTime: 0x18,
-  sequence: 0x30,
-  set: 0x31,
-  contextPrimitive: 0x80,
-  contextConstructed: 0xa0,
-} as const;
+import { contextTag, TAG } from './reader.ts';
 
 /** Any tag around the concatenation of `parts`. */
 export function derTagged(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
@@ -58,12 +42,12 @@ export function derSetOfOne(part: Uint8Array): Uint8Array {
 
 /** `[tag]`, explicit or implicit around constructed content. */
 export function derContext(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
-  return derTagged(TAG.contextConstructed | tag, ...parts);
+  return derTagged(contextTag(tag, 'constructed'), ...parts);
 }
 
 /** `[tag] IMPLICIT` of a primitive type. */
 export function derContextPrimitive(tag: number, content: Uint8Array): Uint8Array {
-  return derTagged(TAG.contextPrimitive | tag, content);
+  return derTagged(contextTag(tag, 'primitive'), content);
 }
 
 export function derBoolean(value: boolean): Uint8Array {
