@@ -1,0 +1,18 @@
+/**
+ * Certificates: reading, validating at an instant, issuing and rotating them. Nothing here opens a socket or reads a
+ * clock; time is an argument.
+ * @module
+ */
+export { Certificate, type AlgorithmIdentifier } from './certificate.ts';
+export type {
+  AuthorityKeyIdentifier,
+  BasicConstraints,
+  Extensions,
+  KeyUsage,
+  NameConstraints,
+  RawExtension,
+} from './extensions.ts';
+export type { GeneralName, GeneralNameKind } from './general-name.ts';
+export { Name, type NameAttribute } from './name.ts';
+export { decodePem, encodePem } from './pem.ts';
+export { TrustBundle, TrustBundleSet } from './trust-bundle.ts';
