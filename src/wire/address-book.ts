@@ -28,6 +28,7 @@ export const OUTSIDE = 'outside';
 
 export class AddressBook {
   readonly #peers = new Map<string, VirtualPeer>();
+  #connections = 0;
 
   /** Enters the local end of a socket; dispose when the socket closes. */
   register(local: Address, peer: VirtualPeer): Disposable {
@@ -43,6 +44,12 @@ export class AddressBook {
 
   lookup(remoteHost: string, remotePort: number): VirtualPeer | undefined {
     return this.#peers.get(keyOf(remoteHost, remotePort));
+  }
+
+  /** A number for the next connection of this mesh, from 1. */
+  nextConnectionId(): number {
+    this.#connections += 1;
+    return this.#connections;
   }
 
   /** Sockets entered at present. */

@@ -30,7 +30,7 @@ export type FilterChain =
 
 /** A connection a filter chain has accepted. */
 export interface InboundConnection {
-  /** Unique within the process, growing. */
+  /** Unique within the address book, growing. */
   readonly id: number;
   /** Who really dialled, by the address book; absent: from outside the mesh. Not proof of anything: see `principal`. */
   readonly source?: VirtualPeer;
@@ -65,7 +65,7 @@ export interface InboundExchange {
   readonly method: string;
   /** As it arrived: not normalised, query included. */
   readonly path: string;
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** Lower-case names. */
   readonly headers: InboundHeaders;
   /** Name, value, name, value, … as they arrived, one entry for each line. */

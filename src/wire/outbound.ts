@@ -3,10 +3,10 @@
  * @module
  */
 import type { Duplex } from 'node:stream';
-import type { ConnectionSecurity } from '../core/index.ts';
+import type { ConnectionSecurity, Instant } from '../core/index.ts';
 import type { Address } from './address-book.ts';
 import type { Credential, TlsVersions, VerifyPeer } from './peer.ts';
-import type { Link } from './seam.ts';
+import type { Link } from './wire-rule.ts';
 
 export interface OutboundTls extends TlsVersions {
   /** Sent as it is; empty or absent: no SNI. */
@@ -44,11 +44,13 @@ export interface HttpCall {
 
 /** A connection of the pool, as it was when it was opened. */
 export interface OutboundConnection {
-  /** Unique within the process, growing. */
+  /** Unique within the address book, growing. */
   readonly id: number;
   readonly security: ConnectionSecurity;
   /** The server's identity, proved by this connection's own chain. */
   readonly principal?: string;
+  /** Until when that chain is valid. */
+  readonly principalValidUntil?: Instant;
   readonly sni?: string;
   /** The protocol negotiated. */
   readonly alpn?: string;

@@ -5,43 +5,86 @@
  * connections that are opened while it is installed; connections that are already open stay as they are.
  * @module
  */
-import type { Address } from './address-book.ts';
+import type { Address, AddressBook } from './address-book.ts';
+import { Relay } from './relay.ts';
+import type { Link, WireRule } from './wire-rule.ts';
 
-/** One directed way between two workloads. */
-export interface Link {
-  /** `ns/workload`, or `outside`. */
-  readonly source: string;
-  readonly destination: string;
-  /** Workload port. */
-  readonly port: number;
+/** The way one new connection takes. */
+export type Passage =
+  | { readonly ok: true; readonly address: Address; release(): void }
+  | { readonly ok: false; readonly reason: string; readonly detail: string };
+
+export interface PassageOptions {
+  /** Where the connection would go without rules. */
+  readonly address: Address;
+  readonly sourceIp?: string;
 }
 
-/** `up`: from the client to the server. */
-export type Direction = 'up' | 'down';
+export class Seam implements AsyncDisposable {
+  readonly #addresses: AddressBook;
+  readonly #rules = new Set<WireRule>();
+  readonly #relays = new Set<Relay>();
+  #relayed = 0;
 
-/** What happens to an opening connection: through, ICMP-like refusal, accepted and reset, silence, or elsewhere. */
-export type ConnectFate = 'pass' | 'refuse' | 'reset' | 'blackhole' | { readonly redirect: Address };
+  constructor(addresses: AddressBook) {
+    this.#addresses = addresses;
+  }
 
-/** What happens to a chunk: forwarded (maybe changed), swallowed, or the connection is reset. */
-export type ChunkFate = Uint8Array | 'drop' | 'reset';
+  /** Applies `rule` to connections opened from now on, until the handle is disposed. Rules apply in this order. */
+  install(rule: WireRule): Disposable {
+    this.#rules.add(rule);
+    return { [Symbol.dispose]: () => void this.#rules.delete(rule) };
+  }
 
-/** One connection as a rule sees it. */
-export interface RelayedConnection {
-  readonly link: Link;
-  /** Grows by one for every relayed connection of a seam. */
-  readonly id: number;
-  /** Bytes that have arrived so far in each direction, this chunk included. */
-  readonly bytes: Readonly<Record<Direction, number>>;
-}
+  /** Names of the rules in force, in order. */
+  get rules(): readonly string[] {
+    return [...this.#rules].map(({ name }) => name);
+  }
 
-export interface WireRule {
-  readonly name: string;
-  matches(link: Link): boolean;
-  /** @defaultValue `pass` */
-  onConnect?(link: Link): ConnectFate;
-  /** Sees every chunk in order, and may change it. Chunks are what TCP delivers: no message boundaries. */
-  onBytes?(connection: RelayedConnection, direction: Direction, chunk: Uint8Array): ChunkFate;
-  /** Wall-clock delay added to every chunk; order is kept. Virtual latency belongs to the simulator, not here. */
-  readonly delayMs?: number;
-  onClose?(connection: RelayedConnection): void;
+  /** The way of a new connection on `link`; `undefined`: straight on, nothing is interposed. */
+  passage(link: Link, options: PassageOptions): Promise<Passage> | undefined {
+    if (this.#rules.size === 0) return undefined;
+    const rules = [...this.#rules].filter((rule) => rule.matches(link));
+    return rules.length === 0 ? undefined : this.#through(rules, link, options);
+  }
+
+  async #through(rules: readonly WireRule[], link: Link, options: PassageOptions): Promise<Passage> {
+    let target = options.address;
+    let isReset = false;
+    for (const rule of rules) {
+      const fate = rule.onConnect?.(link) ?? 'pass';
+      const detail = `rule \`${rule.name}\``;
+      if (fate === 'refuse') return { ok: false, reason: 'connection_refused', detail };
+      if (fate === 'blackhole') return { ok: false, reason: 'connect_timeout', detail };
+      if (fate === 'reset') isReset = true;
+      else if (fate !== 'pass') target = fate.redirect;
+    }
+    this.#relayed += 1;
+    const source = { workload: link.source, ...(options.sourceIp !== undefined && { ip: options.sourceIp }) };
+    const relay = await Relay.open({
+      id: this.#relayed,
+      link,
+      rules,
+      target: isReset ? undefined : target,
+      enter: (local) => this.#addresses.register(local, source),
+    });
+    this.#relays.add(relay);
+    void relay.closed.then(() => this.#relays.delete(relay));
+    return { ok: true, address: relay.address, release: () => relay.release() };
+  }
+
+  /** Relays that carry a connection, or wait for one. */
+  get relays(): number {
+    return this.#relays.size;
+  }
+
+  /** Removes all rules and cuts every relayed connection. Idempotent. */
+  async close(): Promise<void> {
+    this.#rules.clear();
+    await Promise.all([...this.#relays].map((relay) => relay.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
