@@ -1,0 +1,10 @@
+/**
+ * What a mesh's event log says to people and machines: metrics, dashboard, audits, access log, Prometheus text. Folds
+ * over `MeshEvent`s only; nothing here asks a simulator anything.
+ * @module
+ */
+export * from './event-window.ts';
+export * from './latency-histogram.ts';
+export * from './mesh-observability.ts';
+export * from './service-metrics.ts';
+export * from './traffic-flow.ts';
