@@ -4,3 +4,9 @@
  */
 export * from './decision.ts';
 export * from './request.ts';
+export * from './client-tls.ts';
+export * from './destination-rule-lookup.ts';
+export * from './inbound-ports.ts';
+export * from './peer-authentication.ts';
+export * from './service-endpoints.ts';
+export * from './service-registry.ts';
