@@ -38,6 +38,8 @@ export interface TrafficPort {
   closeConnections(from: string, to: string): Promise<void>;
   /** The ends of a flow, as events name them. */
   ends(from: string, to: string): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef };
+  /** The SPIFFE ID a workload is to have. */
+  spiffeId(workload: string): string;
 }
 
 export class TrafficFlow {
@@ -58,12 +60,10 @@ export class TrafficFlow {
     this.name = `${shortName(options.from)} -> ${shortName(options.to)}`;
   }
 
-  get from(): string {
-    return this.#options.from;
-  }
-
-  get to(): string {
-    return this.#options.to;
+  /** Whether the flow depends on this identity. */
+  uses(spiffeId: string): boolean {
+    const { from, to } = this.#options;
+    return [from, to].some((end) => this.#mesh.spiffeId(end) === spiffeId);
   }
 
   /** Opens the flow's connections. */
@@ -146,7 +146,7 @@ export class TrafficRunner {
     }
     this.#events.subscribe((event) => {
       if (event.kind === 'config.changed') this.#changed(this.#flows);
-      if (event.kind === 'certificate.issued' || event.kind === 'certificate.expired') this.#changed(this.#flows.filter((flow) => touches(flow, event.spiffeId)));
+      if (event.kind === 'certificate.issued' || event.kind === 'certificate.expired') this.#changed(this.#flows.filter((flow) => flow.uses(event.spiffeId)));
     });
     this.#planTick();
   }
@@ -172,9 +172,4 @@ export class TrafficRunner {
 
 function shortName(workload: string): string {
   return workload.slice(workload.indexOf('/') + 1);
-}
-
-function touches(flow: TrafficFlow, spiffeId: string): boolean {
-  const [, , , , namespace, , account] = spiffeId.split('/');
-  return [flow.from, flow.to].some((end) => end === `${namespace}/${account}`);
 }
