@@ -21,6 +21,32 @@ export interface ServiceFile {
   readonly latency?: { readonly p50: string; readonly p99: string } | undefined;
   readonly errorRate?: string | number | undefined;
   readonly connections?: number | undefined;
+  readonly responses?: readonly ResponseFile[] | undefined;
+}
+
+/** What a service answers to one request; anything else is echoed. */
+export interface ResponseFile {
+  readonly method?: string | undefined;
+  readonly path: string;
+  readonly status?: number | undefined;
+  readonly body?: unknown;
+}
+
+export interface LowCodeClientFile {
+  readonly file: string;
+  /** Calls on the resources of an export that holds no queries. */
+  readonly requests?: readonly { readonly resource: string; readonly method: string; readonly path: string; readonly body?: unknown }[] | undefined;
+  /** Body of what starts the flow. */
+  readonly trigger?: unknown;
+}
+
+export interface LowCodeFile {
+  /** Workload whose identity the clients run under. */
+  readonly as: string;
+  readonly gateway: string;
+  /** Hosts that lead to the gateway. */
+  readonly hosts?: readonly string[] | undefined;
+  readonly clients: readonly LowCodeClientFile[];
 }
 
 export interface FlowFile {
@@ -69,9 +95,7 @@ export interface ScenarioFile {
   readonly traffic?: readonly FlowFile[] | undefined;
   readonly events?: readonly EventFile[] | undefined;
   readonly access?: readonly AccessFile[] | undefined;
-  readonly lowcode?:
-    | { readonly as: string; readonly gateway: string; readonly hosts?: readonly string[] | undefined; readonly clients: readonly string[] }
-    | undefined;
+  readonly lowcode?: LowCodeFile | undefined;
   readonly expect?: readonly ExpectationFile[] | undefined;
 }
 
@@ -105,6 +129,16 @@ const service = z.strictObject({
   latency: z.optional(z.strictObject({ p50: duration, p99: duration })),
   errorRate: z.optional(percent),
   connections: z.optional(z.int().check(z.minimum(0), z.maximum(10_000))),
+  responses: z.optional(
+    z.array(
+      z.strictObject({
+        method: z.optional(method),
+        path: z.string(),
+        status: z.optional(z.int().check(z.minimum(200), z.maximum(599))),
+        body: z.optional(z.unknown()),
+      }),
+    ),
+  ),
 });
 
 const flow = z.strictObject({
@@ -166,7 +200,15 @@ const scenario = z.strictObject({
       as: z.string(),
       gateway: z.string(),
       hosts: z.optional(z.array(z.string())),
-      clients: z.array(z.string()),
+      clients: z.array(
+        z.strictObject({
+          file: z.string(),
+          requests: z.optional(
+            z.array(z.strictObject({ resource: z.string(), method: z.string(), path: z.string(), body: z.optional(z.unknown()) })),
+          ),
+          trigger: z.optional(z.unknown()),
+        }),
+      ),
     }),
   ),
   expect: z.optional(z.array(expectation)),
