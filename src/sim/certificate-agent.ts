@@ -141,7 +141,7 @@ export class CertificateAgent {
     try {
       const keyPair = generateKeyPair(key, reproducibleKeys ? { rng: rng.fork(`key/${request}`) } : {});
       const chain = ca.sign(createCsr(keyPair, { spiffeId: this.spiffeId }), { spiffeId: this.spiffeId, at, ttlMs });
-      const svid = svidOf({ spiffeId: this.spiffeId, chain, key: keyPair, receivedAt: at });
+      const svid = svidOf(chain, { spiffeId: this.spiffeId, key: keyPair, receivedAt: at });
       this.#pending.set(request, svid);
       this.#dispatch({ kind: 'issued', request, certificate: svid });
     } catch (error) {

@@ -14,6 +14,7 @@ import {
   type PeerRef,
   type PolicyRef,
   Rng,
+  type ServiceRef,
   type WorkloadRef,
 } from '../core/index.ts';
 import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
@@ -306,6 +307,24 @@ export class Simulation implements AsyncDisposable {
     const target = this.#targets.resolve(to, departure.namespace);
     if ('kind' in target) return undefined;
     return departure.route(target, (await this.#port(target.workload, target.endpoint.port)).address);
+  }
+
+  /** The ends of a flow, as events name them. */
+  ends(from: string, to: string): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef } {
+    const source = this.#find(from).workload;
+    const target = this.#targets.resolve(to, source.namespace);
+    if ('kind' in target) throw new MeshError('ERR_REQUEST_INVALID', target.detail);
+    const { workload } = target;
+    return {
+      source: { workload: { namespace: source.namespace, name: source.name } },
+      destination: { workload: { namespace: workload.namespace, name: workload.name } },
+      service: serviceRefOf(target),
+    };
+  }
+
+  /** The SPIFFE ID a workload is to have. */
+  spiffeId(workload: string): SpiffeId {
+    return this.#find(workload).spiffeId;
   }
 
   /** Every port that a Service reaches, listening. */

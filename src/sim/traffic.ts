@@ -10,7 +10,7 @@
  * but no fleet lives on the connections it once had. While it is down every probe is a new connection.
  * @module
  */
-import { addMs, type EventLog, MINUTE_MS, type PeerRef, type Rng, type ServiceRef } from '../core/index.ts';
+import { addMs, type CertificateIssued, type EventLog, MINUTE_MS, type PeerRef, type Rng, SECOND_MS, type ServiceRef } from '../core/index.ts';
 import type { MeshRequest, Outcome } from './request.ts';
 import { drawLatencies, type ServiceProfile } from './service-profile.ts';
 import type { VirtualClock } from './virtual-clock.ts';
@@ -130,6 +130,8 @@ export class TrafficRunner {
   readonly #flows: readonly TrafficFlow[];
   readonly #clock: VirtualClock;
   readonly #events: EventLog;
+  /** The latest certificate of each identity. */
+  readonly #serials = new Map<string, string>();
   #probing = false;
 
   constructor(flows: readonly TrafficFlow[], context: { readonly clock: VirtualClock; readonly events: EventLog }) {
@@ -146,8 +148,10 @@ export class TrafficRunner {
     }
     this.#events.subscribe((event) => {
       if (event.kind === 'config.changed') this.#changed(this.#flows);
-      if (event.kind === 'certificate.issued' || event.kind === 'certificate.expired') this.#changed(this.#flows.filter((flow) => flow.uses(event.spiffeId)));
+      if (event.kind === 'certificate.issued') this.#issued(event);
     });
+    // Those issued before anybody listened.
+    for (const event of this.#events.all()) if (event.kind === 'certificate.issued') this.#planExpiry(event);
     this.#planTick();
   }
 
@@ -155,6 +159,19 @@ export class TrafficRunner {
     this.#clock.schedule(addMs(this.#clock.now(), PROBE_INTERVAL_MS), async () => {
       for (const flow of this.#flows) await flow.record(this.#events, await flow.probe(this.#clock.now()), PROBE_INTERVAL_MS);
       this.#planTick();
+    });
+  }
+
+  #issued(event: CertificateIssued): void {
+    this.#changed(this.#flows.filter((flow) => flow.uses(event.spiffeId)));
+    this.#planExpiry(event);
+  }
+
+  /** A certificate that nobody replaced in time is a change too. */
+  #planExpiry({ spiffeId, serial, notAfter }: CertificateIssued): void {
+    this.#serials.set(spiffeId, serial);
+    this.#clock.schedule(addMs(notAfter, SECOND_MS), () => {
+      if (this.#serials.get(spiffeId) === serial) this.#changed(this.#flows.filter((flow) => flow.uses(spiffeId)));
     });
   }
 
