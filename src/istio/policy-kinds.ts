@@ -9,6 +9,12 @@ import type { PolicyResource } from './mesh-config.ts';
 import { destinationRuleSpec, serviceEntrySpec, sidecarSpec, workloadEntrySpec } from './networking-schemas.ts';
 import { decodeMetadata } from './object-meta.ts';
 import type { ObjectMeta, ResourceOrigin } from './resource.ts';
+import { validateAuthorizationPolicy } from './validate-authorization-policy.ts';
+import { validateDestinationRule } from './validate-destination-rule.ts';
+import { validatePeerAuthentication } from './validate-peer-authentication.ts';
+import { validateRequestAuthentication } from './validate-request-authentication.ts';
+import { validateServiceEntry, validateWorkloadEntry } from './validate-service-entry.ts';
+import { validateSidecar } from './validate-sidecar.ts';
 import { authorizationPolicySpec, peerAuthenticationSpec, requestAuthenticationSpec } from './security-schemas.ts';
 
 interface Head {
@@ -26,16 +32,21 @@ interface PolicyKind {
 const SECURITY = { group: 'security.istio.io', versions: ['v1', 'v1beta1'] } as const;
 const NETWORKING = { group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'] } as const;
 
-function define<S>(
+function define<S, R extends PolicyResource>(
   api: Omit<PolicyKind, 'read'>,
   spec: Decoder<S>,
-  build: (head: Head, spec: S) => PolicyResource,
+  build: (head: Head, spec: S) => R,
+  validate: (resource: R, at: Decoding) => void,
 ): PolicyKind {
   return {
     ...api,
     read: (head, value, at) => {
       const decoded = at.in('spec', () => spec(value, at));
-      return decoded === undefined ? undefined : build(head, decoded);
+      if (decoded === undefined) return undefined;
+      const resource = build(head, decoded);
+      // Rules across fields would only add noise where a field could not be read.
+      if (at.faults.length === 0) validate(resource, at);
+      return resource;
     },
   };
 }
@@ -43,23 +54,62 @@ function define<S>(
 const KINDS: ReadonlyMap<string, PolicyKind> = new Map<string, PolicyKind>([
   [
     'PeerAuthentication',
-    define(SECURITY, peerAuthenticationSpec, (head, spec) => ({ ...head, kind: 'PeerAuthentication', spec })),
+    define(
+      SECURITY,
+      peerAuthenticationSpec,
+      (head, spec) => ({ ...head, kind: 'PeerAuthentication' as const, spec }),
+      validatePeerAuthentication,
+    ),
   ],
   [
     'AuthorizationPolicy',
-    define(SECURITY, authorizationPolicySpec, (head, spec) => ({ ...head, kind: 'AuthorizationPolicy', spec })),
+    define(
+      SECURITY,
+      authorizationPolicySpec,
+      (head, spec) => ({ ...head, kind: 'AuthorizationPolicy' as const, spec }),
+      validateAuthorizationPolicy,
+    ),
   ],
   [
     'RequestAuthentication',
-    define(SECURITY, requestAuthenticationSpec, (head, spec) => ({ ...head, kind: 'RequestAuthentication', spec })),
+    define(
+      SECURITY,
+      requestAuthenticationSpec,
+      (head, spec) => ({ ...head, kind: 'RequestAuthentication' as const, spec }),
+      validateRequestAuthentication,
+    ),
   ],
   [
     'DestinationRule',
-    define(NETWORKING, destinationRuleSpec, (head, spec) => ({ ...head, kind: 'DestinationRule', spec })),
+    define(
+      NETWORKING,
+      destinationRuleSpec,
+      (head, spec) => ({ ...head, kind: 'DestinationRule' as const, spec }),
+      validateDestinationRule,
+    ),
   ],
-  ['ServiceEntry', define(NETWORKING, serviceEntrySpec, (head, spec) => ({ ...head, kind: 'ServiceEntry', spec }))],
-  ['WorkloadEntry', define(NETWORKING, workloadEntrySpec, (head, spec) => ({ ...head, kind: 'WorkloadEntry', spec }))],
-  ['Sidecar', define(NETWORKING, sidecarSpec, (head, spec) => ({ ...head, kind: 'Sidecar', spec }))],
+  [
+    'ServiceEntry',
+    define(
+      NETWORKING,
+      serviceEntrySpec,
+      (head, spec) => ({ ...head, kind: 'ServiceEntry' as const, spec }),
+      validateServiceEntry,
+    ),
+  ],
+  [
+    'WorkloadEntry',
+    define(
+      NETWORKING,
+      workloadEntrySpec,
+      (head, spec) => ({ ...head, kind: 'WorkloadEntry' as const, spec }),
+      validateWorkloadEntry,
+    ),
+  ],
+  [
+    'Sidecar',
+    define(NETWORKING, sidecarSpec, (head, spec) => ({ ...head, kind: 'Sidecar' as const, spec }), validateSidecar),
+  ],
 ]);
 
 /** Every kind of Istio's two groups: one that is not among them is a slip, and would silently be no policy at all. */
