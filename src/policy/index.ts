@@ -10,3 +10,4 @@ export * from './inbound-ports.ts';
 export * from './peer-authentication.ts';
 export * from './service-endpoints.ts';
 export * from './service-registry.ts';
+export * from './inbound.ts';
