@@ -17,3 +17,4 @@ export * from './peer-authentication.ts';
 export * from './service-endpoints.ts';
 export * from './service-registry.ts';
 export * from './compile-mesh.ts';
+export * from './inbound.ts';
