@@ -41,7 +41,7 @@ function joinRecords(bytes: Uint8Array): Uint8Array | 'incomplete' | 'malformed'
   const parts: Uint8Array[] = [];
   let have = 0;
   let need = 4;
-  for (let at = 0; have < need; ) {
+  for (let at = 0; have < need;) {
     const rest = bytes.subarray(at);
     if (rest.length > 0 && !looksLikeTls(rest)) return 'malformed';
     if (rest.length < 5) return 'incomplete';

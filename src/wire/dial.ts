@@ -65,7 +65,11 @@ function open(route: OutboundRoute, address: Address, dialler: Dialler): Promise
         ? dialPlain(address, settle, dialler)
         : dialTls(route.tls, { address, isConnected: () => connected }, settle, dialler);
     const timer = setTimeout(() => {
-      const failure = { stage: connected ? 'handshake' : 'connect', reason: 'timeout', detail: 'not ready in time' } as const;
+      const failure = {
+        stage: connected ? 'handshake' : 'connect',
+        reason: 'timeout',
+        detail: 'not ready in time',
+      } as const;
       resolve({ ok: false, failure });
       socket.destroy();
     }, route.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
@@ -82,10 +86,16 @@ function dialPlain(address: Address, settle: (dialled: Dialled) => void, dialler
     settle({ ok: true, socket, connection: connectionOf(dialler, socket, { security: 'none' }) }),
   );
   socket.on('error', (error) =>
-    settle({ ok: false, failure: { stage: 'connect', reason: reasonOf(error, 'connect_failed'), detail: detailOf(error) } }),
+    settle({
+      ok: false,
+      failure: { stage: 'connect', reason: reasonOf(error, 'connect_failed'), detail: detailOf(error) },
+    }),
   );
   socket.once('close', () =>
-    settle({ ok: false, failure: { stage: 'connect', reason: 'connection_closed', detail: 'closed while connecting' } }),
+    settle({
+      ok: false,
+      failure: { stage: 'connect', reason: 'connection_closed', detail: 'closed while connecting' },
+    }),
   );
   return socket;
 }

@@ -32,7 +32,11 @@ export function classify(bytes: Buffer): FlightReading | undefined {
       return { state: 'flight', flight: { kind: 'tls', alpn, ...(sni !== undefined && { sni }) } };
     }
     if (hello.state === 'too-large' || bytes.length > FIRST_FLIGHT_BYTES_MAX) {
-      return { state: 'refused', reason: 'client_hello_too_large', detail: `more than ${CLIENT_HELLO_BYTES_MAX} bytes` };
+      return {
+        state: 'refused',
+        reason: 'client_hello_too_large',
+        detail: `more than ${CLIENT_HELLO_BYTES_MAX} bytes`,
+      };
     }
     return hello.state === 'incomplete' ? undefined : raw('tcp');
   }

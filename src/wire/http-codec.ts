@@ -32,7 +32,10 @@ export function createHttpCodec(options: HttpCodecOptions): Server {
     const isCodecError = code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE';
     if (isCodecError) options.onCodecError(socket, detailOf(error));
     if (isCodecError && socket.writable) {
-      socket.end(`HTTP/1.1 ${code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, () => socket.destroy());
+      socket.end(
+        `HTTP/1.1 ${code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
+        () => socket.destroy(),
+      );
     } else {
       socket.destroy();
     }

@@ -107,14 +107,16 @@ export class HttpConnection {
     socket.pause();
     let isTaken = false;
     this.#client = new Client('http://connection.invalid', {
-      connect: (_options, callback) => {
-        if (isTaken || socket.destroyed) {
-          callback(new StaleConnection(), null);
-          return;
-        }
-        isTaken = true;
-        callback(null, socket);
-      },
+      // Not in the same turn: undici does not look at its queue while it connects.
+      connect: (_options, callback) =>
+        queueMicrotask(() => {
+          if (isTaken || socket.destroyed) {
+            callback(new StaleConnection(), null);
+            return;
+          }
+          isTaken = true;
+          callback(null, socket);
+        }),
       pipelining: 1,
       keepAliveTimeout: NEVER_MS,
       keepAliveMaxTimeout: NEVER_MS,
@@ -155,7 +157,6 @@ class Collector implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#abort = (reason) => controller.abort(reason);
-    if (this.#isTimedOut) controller.abort(new Error('timeout'));
   }
 
   onResponseStart(
@@ -201,7 +202,8 @@ class Collector implements Dispatcher.DispatchHandler {
 
   #onTimeout(): void {
     this.#isTimedOut = true;
-    this.#abort?.(new Error('timeout'));
+    if (this.#abort === undefined) this.#connection.destroy();
+    else this.#abort(new Error('timeout'));
   }
 }
 
@@ -212,7 +214,8 @@ function failureOf(error: Error, hasStarted: boolean): OutboundFailure {
   const detail = detailOf(error);
   if (code === 'UND_ERR_INVALID_ARG') return { stage: 'invalid-request', reason: 'invalid_request', detail };
   const isProtocol =
-    code.startsWith('HPE_') || /^UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|RES_EXCEEDED_MAX_SIZE)$/.test(code);
+    code.startsWith('HPE_') ||
+    /^UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|RES_EXCEEDED_MAX_SIZE)$/.test(code);
   if (isProtocol) return { stage: 'protocol', reason: reasonOf(error, 'codec_error'), detail };
   const stage = hasStarted ? 'reset-during-response' : 'reset-before-response';
   return { stage, reason: reasonOf(error, 'connection_closed'), detail };

@@ -165,10 +165,7 @@ export class InboundListener implements AsyncDisposable {
     }
   }
 
-  #terminate(
-    arrival: Arrival,
-    choice: { chain: FilterChain; offered: readonly string[]; ready: () => void },
-  ): void {
+  #terminate(arrival: Arrival, choice: { chain: FilterChain; offered: readonly string[]; ready: () => void }): void {
     const { identity, verifyClient, minVersion } = this.#options;
     const credential = identity();
     if (credential === undefined) {

@@ -51,7 +51,9 @@ export function secureContextOf(credential: Credential | undefined, versions: Tl
 
 function pemOf({ chain }: Credential): string {
   return chain
-    .map(({ der }) => `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`)
+    .map(
+      ({ der }) => `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`,
+    )
     .join('');
 }
 

@@ -35,5 +35,7 @@ export function reasonOf(error: unknown, otherwise: string): string {
 
 /** The error's message, one line. */
 export function detailOf(error: unknown): string {
-  return messageOf(error).trim().replaceAll(/\s*\n\s*/g, ' ');
+  return messageOf(error)
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ');
 }
