@@ -90,6 +90,8 @@ export interface ConnectionOpened extends EventBase {
   readonly destination: PeerRef;
   readonly service?: ServiceRef;
   readonly port: number;
+  /** What the port speaks; HTTP connections are measured by their requests. */
+  readonly protocol?: 'http' | 'tcp';
   readonly security: ConnectionSecurity;
   readonly tlsVersion?: string;
   readonly resumed: boolean;
