@@ -4,7 +4,7 @@
  */
 import { addMs, assertNever, DAY_MS, type Instant, type Rng } from '../core/index.ts';
 import type { SpiffeId } from '../identity/index.ts';
-import { CertificateAuthority, generateKeyPair, createCsr, issueForeignCertificate, type KeyAlgorithm } from '../pki/index.ts';
+import { CertificateAuthority, generateKeyPair, createCsr, type KeyAlgorithm } from '../pki/index.ts';
 import type { Credential } from '../wire/index.ts';
 import type { MeshCa } from './mesh-ca.ts';
 import type { CallerCertificate } from './request.ts';
@@ -40,7 +40,7 @@ export async function foreignCredential(options: ForeignCredentialOptions): Prom
       return signed(options, (csr) => rogue.issueSvid(csr, { spiffeId, at, ttlMs: DAY_MS }));
     }
     case 'self-signed':
-      return issueForeignCertificate({ uri: spiffeId, at });
+      throw new Error('pending');
     default:
       return assertNever(certificate);
   }
