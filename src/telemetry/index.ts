@@ -3,8 +3,12 @@
  * over `MeshEvent`s only; nothing here asks a simulator anything.
  * @module
  */
+export * from './access-log.ts';
+export * from './authorization-table.ts';
 export * from './event-window.ts';
 export * from './latency-histogram.ts';
 export * from './mesh-observability.ts';
+export * from './rotation-summary.ts';
 export * from './service-metrics.ts';
+export * from './tabwriter.ts';
 export * from './traffic-flow.ts';

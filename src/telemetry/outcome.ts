@@ -28,6 +28,11 @@ export function failed(request: Delivery & { readonly details?: string }): boole
   return request.status === 0 || request.status >= 500 || REFUSED_BY_MESH.test(request.details ?? '');
 }
 
+/** Whether the mesh, not the application, made a single request fail. */
+export function lostByMesh(request: Delivery & { readonly details?: string }): boolean {
+  return !arrived(request) || REFUSED_BY_MESH.test(request.details ?? '');
+}
+
 /** `mutual` and `plain` as the traffic that arrived ran; undefined where nothing arrived, which proves neither. */
 export function provenSecurity(delivery: Delivery, security: ConnectionSecurity): 'mutual' | 'plain' | undefined {
   if (!arrived(delivery)) return undefined;

@@ -44,5 +44,5 @@ export function right(text: string | number, width: number): string {
 }
 
 function padding(text: string | number, width: number): string {
-  return ' '.repeat(Math.max(0, width - [...String(text)].length));
+  return ' '.repeat(Math.max(0, width - Array.from(String(text)).length));
 }

@@ -1,5 +1,5 @@
 /** Laws of the folds over an event log, on generated logs and samples. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addMs, DEFAULT_EPOCH, type LatencySample, type MeshEvent } from '../../../src/core/index.ts';
 import { LatencyHistogram, ServiceMetricsFold, TrafficFlowFold } from '../../../src/telemetry/index.ts';

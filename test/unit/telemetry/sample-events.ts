@@ -1,5 +1,5 @@
 /** Events for the tests of telemetry: short builders, the brief's shop, and generated logs. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   addMs,
   DEFAULT_EPOCH,
