@@ -133,6 +133,7 @@ class ClientTlsCompiler {
   readonly #config: MeshConfig;
   readonly #peers: CompiledPeerAuthentication;
   readonly #rules: DestinationRuleIndex;
+  readonly #names = new WeakMap<RegisteredService, readonly string[]>();
 
   constructor(config: MeshConfig, peers: CompiledPeerAuthentication, rules: DestinationRuleIndex) {
     this.#config = config;
@@ -269,16 +270,22 @@ class ClientTlsCompiler {
 
   /** The service's identities, each repeated for every trust-domain alias. */
   #acceptedNames(service: RegisteredService): readonly string[] {
-    const { trustDomainAliases } = this.#config.settings;
-    return sortedUnique(
-      service.identities().flatMap((name) => {
-        const identity = parseWorkloadIdentity(name);
-        if (identity === undefined) return [name];
-        const { namespace, serviceAccount } = identity;
-        return [name, ...trustDomainAliases.map((alias) => istioSpiffeId(alias, namespace, serviceAccount))];
-      }),
-    );
+    const names =
+      this.#names.get(service) ?? withAliases(service.identities(), this.#config.settings.trustDomainAliases);
+    this.#names.set(service, names);
+    return names;
   }
+}
+
+function withAliases(identities: readonly string[], aliases: readonly string[]): readonly string[] {
+  return sortedUnique(
+    identities.flatMap((name) => {
+      const identity = parseWorkloadIdentity(name);
+      if (identity === undefined) return [name];
+      const { namespace, serviceAccount } = identity;
+      return [name, ...aliases.map((alias) => istioSpiffeId(alias, namespace, serviceAccount))];
+    }),
+  );
 }
 
 /** `outbound_.8080_._.httpbin.foo.svc.cluster.local` */

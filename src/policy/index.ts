@@ -18,3 +18,7 @@ export * from './service-endpoints.ts';
 export * from './service-registry.ts';
 export * from './compile-mesh.ts';
 export * from './inbound.ts';
+export * from './outcome-prediction.ts';
+export * from './outcome-question.ts';
+export * from './peer-names.ts';
+export type { LogLine, ReachedServer } from './call-passage.ts';
