@@ -3,8 +3,9 @@
  * @module
  */
 import { didYouMean } from '../core/index.ts';
-import { type DocumentNode, invalid, readDocument } from './document.ts';
+import { type DocumentMap, invalid, readDocument } from './document.ts';
 import type { LowCodeClient } from './model.ts';
+import { isLogicApp, readLogicApp } from './readers/logic-apps.ts';
 import { readPowerAutomateYaml } from './readers/power-automate-yaml.ts';
 import { readRetoolResources } from './readers/retool-resources.ts';
 
@@ -17,11 +18,16 @@ export interface ImportOptions {
 
 interface Format {
   readonly what: string;
-  readonly matches: (keys: ReadonlySet<string>, document: DocumentNode) => boolean;
-  readonly read: (document: DocumentNode, app: string) => LowCodeClient;
+  readonly matches: (keys: ReadonlySet<string>, document: DocumentMap) => boolean;
+  readonly read: (document: DocumentMap, app: string) => LowCodeClient;
 }
 
 const FORMATS: readonly Format[] = [
+  {
+    what: '`definition` (Power Automate, Logic Apps)',
+    matches: (_, document) => isLogicApp(document),
+    read: readLogicApp,
+  },
   { what: '`resources` (Retool)', matches: (keys) => keys.has('resources'), read: readRetoolResources },
   {
     what: '`workflow` (Power Automate, by hand)',
@@ -31,7 +37,7 @@ const FORMATS: readonly Format[] = [
 ];
 
 /** Keys that tell a format, for a slip of the pen in one of them. */
-const TELLING_KEYS = ['resources', 'workflow'];
+const TELLING_KEYS = ['resources', 'workflow', 'definition', 'properties', 'actions'];
 
 /**
  * Reads one export.
