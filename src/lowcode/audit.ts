@@ -105,7 +105,9 @@ function auditUrl(url: string, { what, at, client, options, call }: UrlContext):
   const gatewayHosts = options.gatewayHosts ?? DEFAULT_GATEWAY_HOSTS;
   if (/^\s*http:/i.test(url)) findings.push(finding('plaintext-url', `${what} goes over http://`, at, call));
   if (fixed === undefined) {
-    findings.push(finding('bypasses-gateway', `${what} goes to a host that depends on data`, at, call));
+    findings.push(
+      finding('bypasses-gateway', `the host of ${what} is not written out, so it may bypass the gateway`, at, call),
+    );
   } else if (!isGateway(fixed, gatewayHosts)) {
     findings.push(finding('bypasses-gateway', `${what} goes to \`${fixed.host}\`, not through the gateway`, at, call));
   }
