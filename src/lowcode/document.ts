@@ -7,7 +7,7 @@
  * @module
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type ParsedNode } from 'yaml';
-import { MeshError } from '../core/index.ts';
+import { assertNever, MeshError } from '../core/index.ts';
 import type { SourcePosition } from '../istio/index.ts';
 import { type Json, objectOf } from './json.ts';
 
@@ -112,6 +112,7 @@ export function jsonOf(node: DocumentNode): Json {
     case 'map':
       return objectOf(node.entries.map(({ key, value }) => [key, jsonOf(value)] as const));
   }
+  return assertNever(node);
 }
 
 /** Calls `visit` with every text in the tree and where it stands. */

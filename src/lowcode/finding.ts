@@ -4,7 +4,7 @@
  */
 import type { SourcePosition } from '../istio/index.ts';
 
-export type FindingSeverity = 'error' | 'warning' | 'info';
+export type FindingSeverity = 'error' | 'warning';
 
 /** Every code a finding can carry, with its severity and meaning. */
 export const FINDING_CODES: Readonly<Record<FindingCode, FindingDescription>> = {
@@ -15,7 +15,7 @@ export const FINDING_CODES: Readonly<Record<FindingCode, FindingDescription>> = 
   'destructive-on-load': { severity: 'error', meaning: 'a call that changes data is made whenever a page opens' },
   'failure-hidden': { severity: 'warning', meaning: 'a step runs after a failed call, so a 403 can look like success' },
   'path-normalized': { severity: 'warning', meaning: 'the path of a call had dot segments when it was sent' },
-  'unauthenticated-call': { severity: 'info', meaning: 'a call through the gateway carries no credential of its own' },
+  'refused-by-policy': { severity: 'error', meaning: 'no policy of the mesh lets this call through' },
 };
 
 export type FindingCode =
@@ -26,7 +26,7 @@ export type FindingCode =
   | 'destructive-on-load'
   | 'failure-hidden'
   | 'path-normalized'
-  | 'unauthenticated-call';
+  | 'refused-by-policy';
 
 export interface FindingDescription {
   readonly severity: FindingSeverity;

@@ -7,7 +7,7 @@
  * Source: https://learn.microsoft.com/azure/logic-apps/logic-apps-exception-handling
  * @module
  */
-import { messageOf, MeshError } from '../core/index.ts';
+import { assertNever, messageOf, MeshError } from '../core/index.ts';
 import { makeCall } from './call.ts';
 import { isList, isObject, type Json, objectOf, parseJson, typeName } from './json.ts';
 import { callsOf, childrenOf, type Step, type StepStatus } from './model.ts';
@@ -120,7 +120,7 @@ async function runControl(step: Exclude<Step, { kind: 'call' }>, state: RunState
       return { status: 'Succeeded' };
     case 'if': {
       const holds = evaluateCondition(step.condition, (template) => state.evaluate(template));
-      const [chosen, other] = holds ? [step.then, step.otherwise] : [step.otherwise, step.then];
+      const [chosen, other] = holds ? [step.whenTrue, step.whenFalse] : [step.whenFalse, step.whenTrue];
       for (const child of other) skip(child, `the condition of \`${step.id}\` was ${String(holds)}`, state);
       return { status: await runGroup(chosen, state) };
     }
@@ -144,6 +144,7 @@ async function runControl(step: Exclude<Step, { kind: 'call' }>, state: RunState
       return { status: 'Skipped' };
     }
   }
+  return assertNever(step);
 }
 
 async function runLoop(step: Extract<Step, { kind: 'foreach' }>, state: RunState): Promise<StepStatus> {

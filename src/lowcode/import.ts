@@ -3,10 +3,13 @@
  * @module
  */
 import { didYouMean } from '../core/index.ts';
-import { type DocumentNode, invalid, readDocument } from './document.ts';
+import { type DocumentMap, invalid, readDocument } from './document.ts';
 import type { LowCodeClient } from './model.ts';
+import { isAppsmith, readAppsmith } from './readers/appsmith.ts';
+import { isLogicApp, readLogicApp } from './readers/logic-apps.ts';
 import { readPowerAutomateYaml } from './readers/power-automate-yaml.ts';
 import { readRetoolResources } from './readers/retool-resources.ts';
+import { readRetoolRsx } from './readers/retool-rsx.ts';
 
 export interface ImportOptions {
   /** For positions and, without its folder and extension, the app's name where the export has none. @defaultValue `input` */
@@ -17,11 +20,17 @@ export interface ImportOptions {
 
 interface Format {
   readonly what: string;
-  readonly matches: (keys: ReadonlySet<string>, document: DocumentNode) => boolean;
-  readonly read: (document: DocumentNode, app: string) => LowCodeClient;
+  readonly matches: (keys: ReadonlySet<string>, document: DocumentMap) => boolean;
+  readonly read: (document: DocumentMap, app: string) => LowCodeClient;
 }
 
 const FORMATS: readonly Format[] = [
+  { what: '`actionList` (Appsmith)', matches: isAppsmith, read: readAppsmith },
+  {
+    what: '`definition` (Power Automate, Logic Apps)',
+    matches: (_, document) => isLogicApp(document),
+    read: readLogicApp,
+  },
   { what: '`resources` (Retool)', matches: (keys) => keys.has('resources'), read: readRetoolResources },
   {
     what: '`workflow` (Power Automate, by hand)',
@@ -31,7 +40,7 @@ const FORMATS: readonly Format[] = [
 ];
 
 /** Keys that tell a format, for a slip of the pen in one of them. */
-const TELLING_KEYS = ['resources', 'workflow'];
+const TELLING_KEYS = ['resources', 'workflow', 'definition', 'properties', 'actions', 'actionList'];
 
 /**
  * Reads one export.
@@ -41,6 +50,7 @@ const TELLING_KEYS = ['resources', 'workflow'];
 export function importLowCode(text: string, options: ImportOptions = {}): LowCodeClient {
   const file = options.file ?? 'input';
   const app = options.app ?? file.replace(/^.*[/\\]/, '').replace(/\.[^.]*$/, '');
+  if (/^\s*</.test(text)) return readRetoolRsx(text, file, app);
   const document = readDocument(text, file);
   if (document.kind !== 'map') throw invalid('a low-code export must be a mapping', document.position);
   const keys = new Set(document.entries.map(({ key }) => key));

@@ -6,6 +6,7 @@
  * them is listed under `ignored` with its position, so a user can always tell.
  * @module
  */
+import { assertNever } from '../core/index.ts';
 import type { SourcePosition } from '../istio/index.ts';
 import type { Json } from './json.ts';
 
@@ -92,8 +93,8 @@ export type Step = StepBase &
     | {
         readonly kind: 'if';
         readonly condition: Json;
-        readonly then: readonly Step[];
-        readonly otherwise: readonly Step[];
+        readonly whenTrue: readonly Step[];
+        readonly whenFalse: readonly Step[];
       }
     | { readonly kind: 'foreach'; readonly items: Json; readonly steps: readonly Step[] }
     | { readonly kind: 'scope'; readonly steps: readonly Step[] }
@@ -133,6 +134,8 @@ export interface Ignored {
 export interface FlowParameter {
   readonly name: string;
   readonly secure: boolean;
+  /** Where the export holds the value of a secure parameter in the clear. */
+  readonly plainAt?: SourcePosition;
   readonly value?: Json;
 }
 
@@ -163,11 +166,18 @@ export function callsOf(steps: readonly Step[]): readonly LowCodeCall[] {
 export function childrenOf(step: Step): readonly Step[] {
   switch (step.kind) {
     case 'if':
-      return [...step.then, ...step.otherwise];
+      return [...step.whenTrue, ...step.whenFalse];
     case 'foreach':
     case 'scope':
       return step.steps;
-    default:
+    case 'call':
+    case 'compose':
+    case 'parse-json':
+    case 'set-variable':
+    case 'response':
+    case 'terminate':
+    case 'unsupported':
       return [];
   }
+  return assertNever(step);
 }

@@ -7,10 +7,11 @@ import type { SourcePosition } from '../istio/index.ts';
 import { type DocumentNode, eachText, formatPosition } from './document.ts';
 import { isList, isObject, type Json } from './json.ts';
 import type { Dialect, Ignored } from './model.ts';
-import { checkMustache, secretsIn } from './mustache/evaluate.ts';
+import { checkMustache, mustacheParts, secretsIn } from './mustache/evaluate.ts';
+import { eachPart } from './mustache/expression.ts';
 import { checkExpression } from './wdl/evaluate.ts';
 import { eachCall } from './wdl/expression.ts';
-import { expressionsOf } from './wdl/template.ts';
+import { expressionsOf, parseTemplate } from './wdl/template.ts';
 
 /** Collects what templates of one client need, and refuses those that could never be evaluated. */
 export class TemplateCheck {
@@ -76,5 +77,46 @@ export class TemplateCheck {
         if (this.#secureParameters.has(String(first.value))) this.#secrets.add(String(first.value));
       });
     }
+  }
+}
+
+/** Functions of Workflow Definition Language that bring in nothing from outside the expression are many; these do. */
+const REFERENCES =
+  /^(body|outputs|actions|trigger(body|outputs)?|variables|parameters|items?|formdatavalue|workflow|utcnow|guid|rand)$/i;
+
+/** A template's text with `blank` for every expression in it; the text itself where it is malformed. */
+export function withoutTemplates(text: string, dialect: Dialect, blank: string): string {
+  try {
+    if (dialect === 'mustache') {
+      return mustacheParts(text)
+        .map((part) => (typeof part === 'string' ? part : blank))
+        .join('');
+    }
+    const template = parseTemplate(text);
+    if (template.kind === 'expression') return blank;
+    return template.parts.map((part) => (typeof part === 'string' ? part : blank)).join('');
+  } catch (error) {
+    if (error instanceof MeshError) return text;
+    throw error;
+  }
+}
+
+/** Whether a template has the same value always: its expressions, if any, are made of literals. */
+export function isConstant(text: string, dialect: Dialect): boolean {
+  try {
+    let constant = true;
+    if (dialect === 'mustache') {
+      for (const part of mustacheParts(text)) {
+        if (typeof part !== 'string') eachPart(part, ({ kind }) => (constant &&= kind !== 'name' && kind !== 'call'));
+      }
+    } else {
+      for (const expression of expressionsOf(text)) {
+        eachCall(expression, ({ name }) => (constant &&= !REFERENCES.test(name)));
+      }
+    }
+    return constant;
+  } catch (error) {
+    if (error instanceof MeshError) return false;
+    throw error;
   }
 }

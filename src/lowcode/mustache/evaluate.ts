@@ -6,7 +6,7 @@
  * what would be a widget on a screen.
  * @module
  */
-import { didYouMean, type Instant, type Rng } from '../../core/index.ts';
+import { assertNever, didYouMean, type Instant, type Rng } from '../../core/index.ts';
 import { bounded, isList, isObject, type Json, jsonEquals, memberOf, objectOf, typeName } from '../json.ts';
 import { expressionError } from '../wdl/expression.ts';
 import { textOf as wdlText } from '../wdl/scope.ts';
@@ -53,7 +53,7 @@ export function secretOf(expression: MustacheExpression): string | undefined {
 /** The secrets a template reads. */
 export function secretsIn(template: string): readonly string[] {
   const found = new Set<string>();
-  for (const part of partsOf(template)) {
+  for (const part of mustacheParts(template)) {
     if (typeof part !== 'string') {
       eachPart(part, (node) => {
         const name = secretOf(node);
@@ -69,7 +69,7 @@ export function secretsIn(template: string): readonly string[] {
  * @throws MeshError `ERR_EXPRESSION` with the character in `details`
  */
 export function checkMustache(template: string): void {
-  for (const part of partsOf(template)) {
+  for (const part of mustacheParts(template)) {
     if (typeof part === 'string') continue;
     eachPart(part, (node) => {
       if (node.kind !== 'call' || FUNCTIONS.has(node.name)) return;
@@ -84,7 +84,7 @@ export function checkMustache(template: string): void {
  */
 export function evaluateMustache(template: Json, scope: MustacheScope): Json {
   if (typeof template === 'string') {
-    const parts = partsOf(template);
+    const parts = mustacheParts(template);
     const [only] = parts;
     if (parts.length === 1 && only !== undefined && typeof only !== 'string') return bounded(evaluate(only, scope));
     return bounded(parts.map((part) => (typeof part === 'string' ? part : textOf(evaluate(part, scope)))).join(''));
@@ -96,7 +96,11 @@ export function evaluateMustache(template: Json, scope: MustacheScope): Json {
   );
 }
 
-function partsOf(template: string): readonly (string | MustacheExpression)[] {
+/**
+ * Texts and expressions of a template, in order.
+ * @throws MeshError `ERR_EXPRESSION`
+ */
+export function mustacheParts(template: string): readonly (string | MustacheExpression)[] {
   const parts: (string | MustacheExpression)[] = [];
   let offset = 0;
   for (;;) {
@@ -141,8 +145,9 @@ function evaluate(expression: MustacheExpression, scope: MustacheScope): Json {
     case 'binary':
       return binaryValue(expression, scope);
     case 'conditional':
-      return evaluate(truthy(evaluate(expression.test, scope)) ? expression.then : expression.otherwise, scope);
+      return evaluate(truthy(evaluate(expression.test, scope)) ? expression.whenTrue : expression.whenFalse, scope);
   }
+  return assertNever(expression);
 }
 
 function nameValue(name: string, at: number, { names }: MustacheScope): Json {
@@ -195,6 +200,7 @@ function binaryValue(
     case '!=':
       return !jsonEquals(value, evaluate(right, scope));
   }
+  return assertNever(operator);
 }
 
 function truthy(value: Json): boolean {

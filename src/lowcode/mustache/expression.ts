@@ -12,7 +12,7 @@
  * The products run full JavaScript here. Everything else of it is refused with a position, never run.
  * @module
  */
-import type { MeshError } from '../../core/index.ts';
+import { assertNever, type MeshError } from '../../core/index.ts';
 import { EXPRESSION_DEPTH_MAX, EXPRESSION_LENGTH_MAX, expressionError } from '../wdl/expression.ts';
 
 export type BinaryOperator = '||' | '??' | '&&' | '==' | '!=';
@@ -40,8 +40,8 @@ export type MustacheExpression =
   | {
       readonly kind: 'conditional';
       readonly test: MustacheExpression;
-      readonly then: MustacheExpression;
-      readonly otherwise: MustacheExpression;
+      readonly whenTrue: MustacheExpression;
+      readonly whenFalse: MustacheExpression;
       readonly at: number;
     };
 
@@ -129,9 +129,9 @@ class Parser {
     }
     const test = this.#binary(0, depth);
     if (!this.#skip('?')) return test;
-    const then = this.conditional(depth + 1);
+    const whenTrue = this.conditional(depth + 1);
     this.#take(':');
-    return { kind: 'conditional', test, then, otherwise: this.conditional(depth + 1), at };
+    return { kind: 'conditional', test, whenTrue, whenFalse: this.conditional(depth + 1), at };
   }
 
   end(): void {
@@ -270,8 +270,9 @@ export function printMustache(expression: MustacheExpression): string {
     case 'binary':
       return `${operand(expression.left)} ${expression.operator} ${operand(expression.right)}`;
     case 'conditional':
-      return `${operand(expression.test)} ? ${operand(expression.then)} : ${operand(expression.otherwise)}`;
+      return `${operand(expression.test)} ? ${operand(expression.whenTrue)} : ${operand(expression.whenFalse)}`;
   }
+  return assertNever(expression);
 }
 
 function operand(expression: MustacheExpression): string {
@@ -304,7 +305,7 @@ export function eachPart(expression: MustacheExpression, visit: (part: MustacheE
       return eachPart(expression.right, visit);
     case 'conditional':
       eachPart(expression.test, visit);
-      eachPart(expression.then, visit);
-      eachPart(expression.otherwise, visit);
+      eachPart(expression.whenTrue, visit);
+      eachPart(expression.whenFalse, visit);
   }
 }

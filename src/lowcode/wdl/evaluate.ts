@@ -5,7 +5,7 @@
  * properties. Depth, size and the number of steps are bounded, so every evaluation ends.
  * @module
  */
-import { didYouMean, MeshError } from '../../core/index.ts';
+import { assertNever, didYouMean, MeshError } from '../../core/index.ts';
 import { bounded, isList, isObject, type Json, memberOf, objectOf, typeName } from '../json.ts';
 import { expressionError, eachCall, type WdlExpression } from './expression.ts';
 import { REFERENCE_FUNCTIONS } from './reference-functions.ts';
@@ -61,6 +61,7 @@ function evaluate(expression: WdlExpression, scope: WdlScope): Json {
     case 'call':
       return evaluateCall(expression, scope);
   }
+  return assertNever(expression);
 }
 
 function evaluateMember(expression: Extract<WdlExpression, { kind: 'member' }>, scope: WdlScope): Json {

@@ -8,7 +8,7 @@
  * Source: https://learn.microsoft.com/azure/logic-apps/workflow-definition-language-functions-reference
  * @module
  */
-import { MeshError } from '../../core/index.ts';
+import { assertNever, MeshError } from '../../core/index.ts';
 
 /** Characters an expression may have: the limit the products state. */
 export const EXPRESSION_LENGTH_MAX = 8192;
@@ -209,6 +209,7 @@ export function printExpression(expression: WdlExpression): string {
     case 'member':
       return `${printExpression(expression.target)}${expression.safe ? '?' : ''}[${printExpression(expression.key)}]`;
   }
+  return assertNever(expression);
 }
 
 function printLiteral(value: string | number | boolean | null, float: boolean): string {

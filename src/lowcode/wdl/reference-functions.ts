@@ -45,7 +45,8 @@ export const REFERENCE_FUNCTIONS: readonly WdlSignature[] = [
   }),
   define('workflow', [0, 0], (_, { workflowName }) => ({ name: workflowName })),
   define('formDataValue', [2, 2], (args, scope) => {
-    const form = new URLSearchParams(String(memberOf(action(scope, textArgument(args, 0)).outputs, 'body') ?? ''));
+    const body = memberOf(action(scope, textArgument(args, 0)).outputs, 'body');
+    const form = new URLSearchParams(typeof body === 'string' ? body : '');
     const name = optionalText(args, 1) ?? '';
     const value = form.get(name);
     if (value === null) throw unknown('form field', name, form.keys());

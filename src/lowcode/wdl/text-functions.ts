@@ -100,7 +100,7 @@ export function toBase64(text: string): string {
 
 /** A random (version 4) UUID from 16 random bytes, in lower case with hyphens. */
 export function uuidOf(random: Uint8Array): string {
-  const bytes = [...random.slice(0, 16)];
+  const bytes = Array.from(random.subarray(0, 16));
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
