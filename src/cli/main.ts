@@ -39,7 +39,10 @@ async function main(argv: readonly string[]): Promise<void> {
     for (const command of program.commands) overrideExit(command);
   } else {
     if (first !== undefined && !first.startsWith('-') && first !== 'help') {
-      throw new MeshError('ERR_USAGE', `unknown command \`${first}\`${didYouMean(first, Object.keys(VERBS))}; see \`meshproof --help\``);
+      throw new MeshError(
+        'ERR_USAGE',
+        `unknown command \`${first}\`${didYouMean(first, Object.keys(VERBS))}; see \`meshproof --help\``,
+      );
     }
     for (const [known, { summary }] of Object.entries(VERBS)) program.command(known).description(summary);
     program.addHelpText('after', '\nStart with `meshproof run`, then `meshproof <command> --help`.');

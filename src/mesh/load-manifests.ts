@@ -28,7 +28,9 @@ async function readSources(path: string): Promise<readonly SourceText[]> {
   if (found.isFile()) return [{ origin: path, text: await readFile(path, 'utf8') }];
   const names = (await readdir(path, { recursive: true })).filter((name) => MANIFEST.test(name)).sort();
   if (names.length === 0) throw new MeshError('ERR_CONFIG_IO', `\`${path}\` holds no .yaml, .yml or .json file`);
-  return Promise.all(names.map(async (name) => ({ origin: join(path, name), text: await readFile(join(path, name), 'utf8') })));
+  return Promise.all(
+    names.map(async (name) => ({ origin: join(path, name), text: await readFile(join(path, name), 'utf8') })),
+  );
 }
 
 async function readStdin(): Promise<string> {

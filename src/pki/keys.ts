@@ -118,7 +118,10 @@ function seededPrivateKey(algorithm: KeyAlgorithm, rng: Rng): KeyObject {
     }
     case 'rsa-2048':
     case 'rsa-3072':
-      throw new MeshError('ERR_PKI_ISSUE', `a reproducible \`${algorithm}\` key cannot be made; use an EC or Ed25519 key`);
+      throw new MeshError(
+        'ERR_PKI_ISSUE',
+        `a reproducible \`${algorithm}\` key cannot be made; use an EC or Ed25519 key`,
+      );
     default:
       return assertNever(algorithm);
   }
@@ -127,8 +130,7 @@ function seededPrivateKey(algorithm: KeyAlgorithm, rng: Rng): KeyObject {
 /** PrivateKeyInfo of RFC 8410 up to the 32 octets of the seed. */
 const ED25519_PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const ORDER_P256 = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-const ORDER_P384 =
-  0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
+const ORDER_P384 = 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
 
 interface Curve {
   readonly crv: string;

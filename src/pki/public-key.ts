@@ -58,7 +58,10 @@ export function spkiOf(publicKey: KeyObject): Uint8Array {
     return spki;
   }
   if (jwk.kty === 'RSA') {
-    return derSequence(RSA_ALGORITHM, derBitString(derSequence(derUnsigned(base64url(jwk.n)), derUnsigned(base64url(jwk.e)))));
+    return derSequence(
+      RSA_ALGORITHM,
+      derBitString(derSequence(derUnsigned(base64url(jwk.n)), derUnsigned(base64url(jwk.e)))),
+    );
   }
   return new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
 }

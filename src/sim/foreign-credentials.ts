@@ -46,7 +46,10 @@ export async function foreignCredential(options: ForeignCredentialOptions): Prom
   }
 }
 
-function signed({ key, spiffeId }: ForeignCredentialOptions, sign: (csr: Uint8Array) => Credential['chain']): Credential {
+function signed(
+  { key, spiffeId }: ForeignCredentialOptions,
+  sign: (csr: Uint8Array) => Credential['chain'],
+): Credential {
   const keyPair = generateKeyPair(key);
   return { chain: sign(createCsr(keyPair, { spiffeId })), key: keyPair };
 }
