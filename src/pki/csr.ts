@@ -17,7 +17,7 @@ import { subjectAltName } from './extension-encoding.ts';
 import { KEY_ALGORITHMS, type KeyAlgorithm, type KeyPair } from './keys.ts';
 import { Name } from './name.ts';
 import { publicKeyOf, type PublicKey } from './public-key.ts';
-import { signedDer, verificationDigestOf } from './signature.ts';
+import { signedDer, verificationDigestOf } from './signing.ts';
 
 export interface CsrSubject {
   readonly spiffeId: SpiffeId;
