@@ -19,4 +19,4 @@ export * from './resource.ts';
 export * from './selector.ts';
 export * from './service-entry.ts';
 export { validateResource, resourceWarnings } from './validate-resource.ts';
-export { type SourceText } from './yaml-source.ts';
+export { readYaml, type SourceObject, type SourceText } from './yaml-source.ts';

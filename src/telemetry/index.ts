@@ -1,0 +1,14 @@
+/**
+ * What a mesh's event log says to people and machines: metrics, dashboard, audits, access log, Prometheus text. Folds
+ * over `MeshEvent`s only; nothing here asks a simulator anything.
+ * @module
+ */
+export * from './access-log.ts';
+export * from './authorization-table.ts';
+export * from './event-window.ts';
+export * from './latency-histogram.ts';
+export * from './mesh-observability.ts';
+export * from './rotation-summary.ts';
+export * from './service-metrics.ts';
+export * from './tabwriter.ts';
+export * from './traffic-flow.ts';
