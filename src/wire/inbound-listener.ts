@@ -103,8 +103,10 @@ export class InboundListener implements AsyncDisposable {
 
   async #shutDown(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // The server counts a socket out before its `close` event, on which `onClosed` depends.
+    const gone = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
     this.closeConnections();
-    await closed;
+    await Promise.all([closed, ...gone]);
     await this.#applications.destroy();
   }
 

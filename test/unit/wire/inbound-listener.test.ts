@@ -344,7 +344,7 @@ describe('resumption', () => {
     await using world = await startWorld();
     const first = await secure(world.listener.address, pemOf(FRONTEND));
     const heard = listen(first, 'hello');
-    let session = first.getSession();
+    let session: Buffer | undefined = first.getSession();
     first.on('session', (ticket: Buffer) => (session = ticket));
     first.write(HTTP_TEXT);
     await heard;
@@ -386,6 +386,6 @@ describe('closing', () => {
       expect(world.seen.opened).toHaveLength(200);
       expect(world.seen.closed).toHaveLength(200);
     }
-    await until(() => count() === before, `${count()} sockets, ${before} before`);
+    await until(() => count() <= before, `${count()} sockets, ${before} before`);
   });
 });
