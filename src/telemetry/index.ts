@@ -4,7 +4,10 @@
  * @module
  */
 export * from './access-log.ts';
+export type { AuditedWorkload, AuditInput, MutualTlsMode } from './audit-facts.ts';
+export * from './audit-finding.ts';
 export * from './authorization-table.ts';
+export * from './best-practices.ts';
 export * from './event-window.ts';
 export * from './istio-labels.ts';
 export * from './istio-metrics.ts';
