@@ -30,3 +30,10 @@ export {
 } from './verify-chain.ts';
 export { CHAIN_REASONS, SVID_REASONS, type SvidReason, type VerifyReason } from './verify-reasons.ts';
 export { verifySvid, type SvidOptions, type SvidResult, type VerifiedSvid } from './verify-svid.ts';
+export * from './certificate-authority.ts';
+export * from './csr.ts';
+export * from './foreign.ts';
+export * from './keys.ts';
+export * from './rotation-schedule.ts';
+export * from './rotation.ts';
+export * from './svid.ts';

@@ -34,9 +34,27 @@ export const KEY_ALGORITHMS = ['ecdsa-p256', 'ecdsa-p384', 'ed25519', 'rsa-2048'
 export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number];
 
 const SHAPES: readonly Shape[] = [
-  { algorithm: 'ecdsa-p256', kty: 'EC', crv: 'P-256', octets: 32, prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p256)), 65, 4) },
-  { algorithm: 'ecdsa-p384', kty: 'EC', crv: 'P-384', octets: 48, prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p384)), 97, 4) },
-  { algorithm: 'ed25519', kty: 'OKP', crv: 'Ed25519', octets: 32, prefix: prefixOf(derSequence(derOid(KEY.ed25519)), 32) },
+  {
+    algorithm: 'ecdsa-p256',
+    kty: 'EC',
+    crv: 'P-256',
+    octets: 32,
+    prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p256)), 65, 4),
+  },
+  {
+    algorithm: 'ecdsa-p384',
+    kty: 'EC',
+    crv: 'P-384',
+    octets: 48,
+    prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p384)), 97, 4),
+  },
+  {
+    algorithm: 'ed25519',
+    kty: 'OKP',
+    crv: 'Ed25519',
+    octets: 32,
+    prefix: prefixOf(derSequence(derOid(KEY.ed25519)), 32),
+  },
 ];
 
 /** SubjectPublicKeyInfo up to the key's own octets (up to the 04 of an uncompressed point, inclusive). */

@@ -17,7 +17,14 @@ import { messageOf, MeshError } from '../core/index.ts';
 import type { Address, VirtualPeer } from './address-book.ts';
 import { readFirstFlight } from './first-flight.ts';
 import { createHttpCodec } from './http-codec.ts';
-import type { FilterChain, FirstFlight, InboundConnection, InboundExchange, InboundOptions, InboundRefusal } from './inbound.ts';
+import type {
+  FilterChain,
+  FirstFlight,
+  InboundConnection,
+  InboundExchange,
+  InboundOptions,
+  InboundRefusal,
+} from './inbound.ts';
 import { HttpExchange } from './inbound-exchange.ts';
 import { acceptTls, type TlsFacts } from './mutual-tls.ts';
 import { secureContextOf } from './secure-context.ts';

@@ -88,7 +88,8 @@ export function runReport(run: Run): RunReport {
 function dashboardOf(run: Run, paint?: Paint): MeshObservability {
   const colour = paint === undefined ? {} : { paint };
   const seen = MeshObservability.fromEvents(trafficOf(run.mesh.events), { at: run.end, windowMs: run.end - run.start });
-  const rank = (name: string): number => (run.services.includes(name) ? run.services.indexOf(name) : run.services.length);
+  const rank = (name: string): number =>
+    run.services.includes(name) ? run.services.indexOf(name) : run.services.length;
   const ordered = new MeshObservability({ at: run.end, ...colour });
   for (const service of [...seen.services].sort((a, b) => rank(a.name) - rank(b.name))) ordered.addService(service);
   for (const flow of seen.trafficFlows) ordered.addTraffic(flow);

@@ -55,7 +55,8 @@ describe('ClientHello', () => {
     const states = new Map<string, number>();
     for (let i = 0; i < 20_000; i++) {
       const changed = Buffer.from(hello);
-      for (let n = rng.integer(1, 3); n > 0; n--) changed[rng.integer(0, rng.chance(0.5) ? 60 : hello.length - 1)] = rng.integer(0, 255);
+      for (let n = rng.integer(1, 3); n > 0; n--)
+        changed[rng.integer(0, rng.chance(0.5) ? 60 : hello.length - 1)] = rng.integer(0, 255);
       const { state } = readClientHello(changed.subarray(0, rng.integer(0, hello.length)));
       states.set(state, (states.get(state) ?? 0) + 1);
     }

@@ -31,7 +31,10 @@ describe('filter chains', () => {
   it('STRICT is a reset before the response to a sidecar that sends plaintext', async () => {
     await using world = await startWorld();
     const answer = await world.pool.request(world.route({ tls: null }), GET);
-    expect(answer).toMatchObject({ ok: false, failure: { stage: 'reset-before-response', connection: { security: 'none' } } });
+    expect(answer).toMatchObject({
+      ok: false,
+      failure: { stage: 'reset-before-response', connection: { security: 'none' } },
+    });
     expect(world.seen.refused).toMatchObject([{ source: { workload: 'default/frontend', ip: '10.0.0.5' } }]);
   });
 
@@ -59,7 +62,10 @@ describe('filter chains', () => {
     const answer = await world.pool.request(world.route(), GET);
     expect(answer).toMatchObject({ ok: false, failure: { stage: 'handshake', reason: 'wrong_version_number' } });
     await until(() => world.seen.refused.length > 0);
-    expect(world.seen).toMatchObject({ requests: 0, refused: [{ stage: 'codec', reason: 'codec_error', applicationBytes: 0 }] });
+    expect(world.seen).toMatchObject({
+      requests: 0,
+      refused: [{ stage: 'codec', reason: 'codec_error', applicationBytes: 0 }],
+    });
   });
 
   it('hands TLS on unterminated where the chain says passthrough', async () => {
@@ -124,7 +130,9 @@ describe('filter chains', () => {
 
   it('gives up the port', async () => {
     await using world = await startWorld();
-    await expect(startWorld({ listenPort: world.listener.address.port })).rejects.toMatchObject({ code: 'ERR_WIRE_LISTEN' });
+    await expect(startWorld({ listenPort: world.listener.address.port })).rejects.toMatchObject({
+      code: 'ERR_WIRE_LISTEN',
+    });
   });
 });
 
@@ -241,7 +249,12 @@ describe('exchanges', () => {
         exchange.reply({ status: 413 });
       },
     });
-    const answer = await world.pool.request(world.route(), { method: 'POST', path: '/', host: 'b', body: 'x'.repeat(11) });
+    const answer = await world.pool.request(world.route(), {
+      method: 'POST',
+      path: '/',
+      host: 'b',
+      body: 'x'.repeat(11),
+    });
     expect(answer).toMatchObject({ ok: true, status: 413 });
     expect(codes).toMatchObject([{ code: 'ERR_WIRE_BODY' }]);
   });
@@ -315,30 +328,38 @@ describe('exchanges', () => {
 });
 
 describe('resumption', () => {
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('is not offered, and not taken: %s clients prove themselves each time', async (version) => {
-    let judged = 0;
-    await using world = await startWorld({
-      verifyClient: (chain) => {
-        judged += 1;
-        return { ok: true, principal: `${chain.length} certificates`, validUntil: 0 as never };
-      },
-    });
-    const options = { ...pemOf(FRONTEND), minVersion: version, maxVersion: version, ALPNProtocols: [...ISTIO_HTTP_ALPN] };
-    let session: Buffer | undefined;
-    for (let i = 0; i < 3; i++) {
-      const socket = await secure(world.listener.address, session === undefined ? options : { ...options, session });
-      socket.on('session', (ticket: Buffer) => (session = ticket));
-      expect(socket.isSessionReused()).toBe(false);
-      const heard = listen(socket, 'hello');
-      session ??= socket.getSession();
-      socket.write(HTTP_TEXT);
-      expect((await heard).bytes.toString()).toContain('200 OK');
-    }
-    expect(judged).toBe(3);
-    expect(world.seen.opened.map(({ resumed, principal }) => ({ resumed, principal }))).toEqual(
-      Array.from({ length: 3 }, () => ({ resumed: false, principal: '2 certificates' })),
-    );
-  });
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'is not offered, and not taken: %s clients prove themselves each time',
+    async (version) => {
+      let judged = 0;
+      await using world = await startWorld({
+        verifyClient: (chain) => {
+          judged += 1;
+          return { ok: true, principal: `${chain.length} certificates`, validUntil: 0 as never };
+        },
+      });
+      const options = {
+        ...pemOf(FRONTEND),
+        minVersion: version,
+        maxVersion: version,
+        ALPNProtocols: [...ISTIO_HTTP_ALPN],
+      };
+      let session: Buffer | undefined;
+      for (let i = 0; i < 3; i++) {
+        const socket = await secure(world.listener.address, session === undefined ? options : { ...options, session });
+        socket.on('session', (ticket: Buffer) => (session = ticket));
+        expect(socket.isSessionReused()).toBe(false);
+        const heard = listen(socket, 'hello');
+        session ??= socket.getSession();
+        socket.write(HTTP_TEXT);
+        expect((await heard).bytes.toString()).toContain('200 OK');
+      }
+      expect(judged).toBe(3);
+      expect(world.seen.opened.map(({ resumed, principal }) => ({ resumed, principal }))).toEqual(
+        Array.from({ length: 3 }, () => ({ resumed: false, principal: '2 certificates' })),
+      );
+    },
+  );
 
   it('of a session without its certificate gains nothing', async () => {
     await using world = await startWorld();
@@ -351,7 +372,10 @@ describe('resumption', () => {
     const second = await secure(world.listener.address, session === undefined ? {} : { session });
     second.write(HTTP_TEXT);
     expect((await listen(second)).bytes).toHaveLength(0);
-    expect(world.seen).toMatchObject({ requests: 1, refused: [{ stage: 'verify-client', reason: 'no_client_certificate' }] });
+    expect(world.seen).toMatchObject({
+      requests: 1,
+      refused: [{ stage: 'verify-client', reason: 'no_client_certificate' }],
+    });
   });
 });
 

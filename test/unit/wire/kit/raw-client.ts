@@ -34,7 +34,9 @@ export function listen(socket: Socket, enough?: string): Promise<Heard> {
 
 export function pemOf(credential: Credential): { readonly cert: string; readonly key: string } {
   const cert = credential.chain
-    .map(({ der }) => `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`)
+    .map(
+      ({ der }) => `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`,
+    )
     .join('');
   return { cert, key: credential.key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
 }
@@ -64,7 +66,11 @@ export async function recordClientHello(options: ConnectionOptions): Promise<Buf
       });
     }),
   );
-  const client = connectTls({ host: '127.0.0.1', port: bound !== null && typeof bound === 'object' ? bound.port : 0, ...options });
+  const client = connectTls({
+    host: '127.0.0.1',
+    port: bound !== null && typeof bound === 'object' ? bound.port : 0,
+    ...options,
+  });
   client.on('error', () => undefined);
   const bytes = await hello;
   await new Promise((resolve) => server.close(resolve));
