@@ -40,7 +40,7 @@ const { wdl } = fc.letrec<{ wdl: WdlExpression }>((tie) => ({
       .map((call): WdlExpression => ({ kind: 'call', ...call, at: 0 })),
     fc
       .record({
-        target: tie('wdl').filter(({ kind }) => kind !== 'literal'),
+        target: tie('wdl'),
         key: tie('wdl'),
         safe: fc.boolean(),
       })
