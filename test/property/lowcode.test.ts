@@ -23,7 +23,10 @@ const SEED = Number(process.env['FC_SEED'] ?? 42);
 const options = { seed: SEED, numRuns: 300 };
 
 const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,8}$/);
-const number = fc.oneof(fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => (Object.is(n, -0) ? 0 : n)));
+const number = fc.oneof(
+  fc.integer(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => (Object.is(n, -0) ? 0 : n)),
+);
 const constant = fc.oneof(fc.string({ unit: 'binary' }), number, fc.boolean(), fc.constant(null));
 
 const { wdl } = fc.letrec<{ wdl: WdlExpression }>((tie) => ({
@@ -51,7 +54,9 @@ const { wdl } = fc.letrec<{ wdl: WdlExpression }>((tie) => ({
 const { mustache } = fc.letrec<{ mustache: MustacheExpression }>((tie) => ({
   mustache: fc.oneof(
     { maxDepth: 4 },
-    fc.oneof(fc.string(), fc.nat(), fc.boolean(), fc.constant(null)).map((value): MustacheExpression => ({ kind: 'literal', value, at: 0 })),
+    fc
+      .oneof(fc.string(), fc.nat(), fc.boolean(), fc.constant(null))
+      .map((value): MustacheExpression => ({ kind: 'literal', value, at: 0 })),
     name
       .filter((text) => !['true', 'false', 'null', 'undefined'].includes(text))
       .map((text): MustacheExpression => ({ kind: 'name', name: text, at: 0 })),
@@ -60,7 +65,11 @@ const { mustache } = fc.letrec<{ mustache: MustacheExpression }>((tie) => ({
       .map((member): MustacheExpression => ({ kind: 'member', ...member, at: 0 })),
     tie('mustache').map((operand): MustacheExpression => ({ kind: 'not', operand, at: 0 })),
     fc
-      .record({ operator: fc.constantFrom('||' as const, '??' as const, '&&' as const, '==' as const, '!=' as const), left: tie('mustache'), right: tie('mustache') })
+      .record({
+        operator: fc.constantFrom('||' as const, '??' as const, '&&' as const, '==' as const, '!=' as const),
+        left: tie('mustache'),
+        right: tie('mustache'),
+      })
       .map((binary): MustacheExpression => ({ kind: 'binary', ...binary, at: 0 })),
     fc
       .record({ test: tie('mustache'), whenTrue: tie('mustache'), whenFalse: tie('mustache') })
@@ -139,18 +148,44 @@ describe('expressions', () => {
 
   it('every function takes any arguments or refuses them with a MeshError', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...WDL_FUNCTIONS), fc.array(fc.jsonValue({ maxDepth: 2 }), { maxLength: 4 }), (fn, args) => {
-        const scope = { ...wdlScope, variables: new Map(args.map((arg, i) => [`v${i}`, arg as Json])) };
-        const list = args.map((_, i) => `variables('v${i}')`).join(',');
-        onlyMeshErrors(() => evaluateWdl(`@${fn}(${list})`, scope));
-      }),
+      fc.property(
+        fc.constantFrom(...WDL_FUNCTIONS),
+        fc.array(fc.jsonValue({ maxDepth: 2 }), { maxLength: 4 }),
+        (fn, args) => {
+          const scope = { ...wdlScope, variables: new Map(args.map((arg, i) => [`v${i}`, arg as Json])) };
+          const list = args.map((_, i) => `variables('v${i}')`).join(',');
+          onlyMeshErrors(() => evaluateWdl(`@${fn}(${list})`, scope));
+        },
+      ),
       { ...options, numRuns: 3000 },
     );
   });
 
   it('any text is a template or a MeshError, in both languages', () => {
     const piece = fc.oneof(
-      fc.constantFrom('@', '@{', '}', '{{', '}}', '(', ')', '[', ']', "'", '"', '?', '.', '?.', ',', '||', '??', ':', '!', '\\', '\n'),
+      fc.constantFrom(
+        '@',
+        '@{',
+        '}',
+        '{{',
+        '}}',
+        '(',
+        ')',
+        '[',
+        ']',
+        "'",
+        '"',
+        '?',
+        '.',
+        '?.',
+        ',',
+        '||',
+        '??',
+        ':',
+        '!',
+        '\\',
+        '\n',
+      ),
       fc.constantFrom('body', 'concat', 'table', '__proto__', 'constructor', '1', 'null', ' '),
       fc.string(),
     );
@@ -167,8 +202,39 @@ describe('expressions', () => {
 describe('imports', () => {
   it('any text is a client or a MeshError', () => {
     const piece = fc.oneof(
-      fc.constantFrom('{', '}', '[', ']', '- ', ': ', '\n', '  ', '"', "'", '<', '/>', '<RESTQuery ', 'id="a" ', '={', '&a ', '*a', '!!js '),
-      fc.constantFrom('resources', 'workflow', 'actions', 'definition', 'name', 'type', 'Http', 'inputs', 'url', '@{', '{{'),
+      fc.constantFrom(
+        '{',
+        '}',
+        '[',
+        ']',
+        '- ',
+        ': ',
+        '\n',
+        '  ',
+        '"',
+        "'",
+        '<',
+        '/>',
+        '<RESTQuery ',
+        'id="a" ',
+        '={',
+        '&a ',
+        '*a',
+        '!!js ',
+      ),
+      fc.constantFrom(
+        'resources',
+        'workflow',
+        'actions',
+        'definition',
+        'name',
+        'type',
+        'Http',
+        'inputs',
+        'url',
+        '@{',
+        '{{',
+      ),
       fc.string(),
     );
     fc.assert(
@@ -185,7 +251,10 @@ describe('imports', () => {
     ['indentation', Array.from({ length: 1500 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
     ['elements', '<a>'.repeat(300_000)],
     ['an open text in an element', `<a b={'${'\\x'.repeat(1_500_000)}`],
-    ['an open text in a template', `resources:\n  - name: a\n    type: rest_api\n    base_url: "{{ '${'x'.repeat(2_000_000)}"`],
+    [
+      'an open text in a template',
+      `resources:\n  - name: a\n    type: rest_api\n    base_url: "{{ '${'x'.repeat(2_000_000)}"`,
+    ],
     ['quotes', `<a b={${"'".repeat(300_001)}`],
     ['aliases', 'a: &a [1,1]\nb: &b [*a,*a]\nresources: [*b,*b]'],
   ])('hostile %s are refused in time', (_, text) => {
@@ -236,21 +305,37 @@ describe('secrets', () => {
     expect(client.secrets).toEqual(['key']);
     let sent = 0;
     await fc.assert(
-      fc.asyncProperty(fc.string({ minLength: 8, maxLength: 20, unit: 'grapheme-ascii' }).map((text) => `Zq9${text}`), async (secret) => {
-        const result = await runClient(client, {
-          now: DEFAULT_EPOCH,
-          rng: new Rng('s'),
-          secrets: () => secret,
-          send: (call) => {
-            sent++;
-            return Promise.resolve({ status: 200, headers: {}, body: call.body, evidence: { call, echo: [call.body, call.url] } });
-          },
-        });
-        const text = JSON.stringify(result);
-        for (const form of [secret, encodeURIComponent(secret), btoa(secret), btoa(`user:${secret}`), secret.toUpperCase(), secret.replaceAll('a', 'b'), JSON.stringify(secret).slice(1, -1)]) {
-          expect(text).not.toContain(form);
-        }
-      }),
+      fc.asyncProperty(
+        fc.string({ minLength: 8, maxLength: 20, unit: 'grapheme-ascii' }).map((text) => `Zq9${text}`),
+        async (secret) => {
+          const result = await runClient(client, {
+            now: DEFAULT_EPOCH,
+            rng: new Rng('s'),
+            secrets: () => secret,
+            send: (call) => {
+              sent++;
+              return Promise.resolve({
+                status: 200,
+                headers: {},
+                body: call.body,
+                evidence: { call, echo: [call.body, call.url] },
+              });
+            },
+          });
+          const text = JSON.stringify(result);
+          for (const form of [
+            secret,
+            encodeURIComponent(secret),
+            btoa(secret),
+            btoa(`user:${secret}`),
+            secret.toUpperCase(),
+            secret.replaceAll('a', 'b'),
+            JSON.stringify(secret).slice(1, -1),
+          ]) {
+            expect(text).not.toContain(form);
+          }
+        },
+      ),
       { ...options, numRuns: 100 },
     );
     expect(sent).toBeGreaterThan(500);
