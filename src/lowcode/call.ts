@@ -8,7 +8,7 @@ import { hasDotSegments, isGateway } from './gateway.ts';
 import { type Json, objectOf, parseJson, toJson, typeName } from './json.ts';
 import type { CallAuth, LowCodeCall, LowCodeResource, NamedTemplate, StepStatus } from './model.ts';
 import type { RunState } from './run-state.ts';
-import type { CallAnswer, OutgoingCall } from './run.ts';
+import type { CallAnswer, OutgoingCall } from './exchange.ts';
 import { textOf } from './wdl/scope.ts';
 import { encodeUri, toBase64 } from './wdl/text-functions.ts';
 

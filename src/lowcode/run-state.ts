@@ -8,7 +8,7 @@ import { isReachable, type Json, memberOf, objectOf, toJson } from './json.ts';
 import type { LowCodeClient } from './model.ts';
 import { evaluateMustache } from './mustache/evaluate.ts';
 import type { Redactor } from './redactor.ts';
-import type { CallResult, RunOptions } from './run.ts';
+import type { CallResult, RunOptions } from './exchange.ts';
 import { evaluateWdl } from './wdl/evaluate.ts';
 import type { ActionResult, WdlScope } from './wdl/scope.ts';
 

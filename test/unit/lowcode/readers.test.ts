@@ -172,6 +172,30 @@ describe('Appsmith', () => {
   });
 });
 
+describe('OpenAPI', () => {
+  it('makes a call of every operation, with data kept inside their segment', async () => {
+    const client = importLowCode(`openapi: 3.0.3
+info: { title: Orders, version: '1' }
+servers: [{ url: https://api-gateway.internal/api/v1 }]
+paths:
+  /orders/{order-id}:
+    parameters: [{ name: order-id, in: path, required: true }]
+    get: { operationId: getOrder, parameters: [{ name: full, in: query, required: true }, { name: page, in: query }] }
+    put: { requestBody: {} }
+components: {}
+`);
+    expect(client.ignored.map(({ what, where }) => `${where.line} ${what}`)).toEqual([
+      '7 query parameter `page` of GET `/orders/{order-id}`',
+      '9 `components` of an OpenAPI document',
+    ]);
+    const sent = await sentBy(client, { order_id: '../admin', full: true, body: { a: 1 } });
+    expect(sent.map(({ method, path, body }) => [method, path, body])).toEqual([
+      ['GET', '/api/v1/orders/..%2Fadmin?full=True', undefined],
+      ['PUT', '/api/v1/orders/..%2Fadmin', '{"a":1}'],
+    ]);
+  });
+});
+
 describe('files that are refused', () => {
   it.each([
     ['', 'input:1:1: the file is empty'],
