@@ -190,7 +190,7 @@ components: {}
     ]);
     const sent = await sentBy(client, { order_id: '../admin', full: true, body: { a: 1 } });
     expect(sent.map(({ method, path, body }) => [method, path, body])).toEqual([
-      ['GET', '/api/v1/orders/..%2Fadmin?full=True', undefined],
+      ['GET', '/api/v1/orders/..%2Fadmin?full=true', undefined],
       ['PUT', '/api/v1/orders/..%2Fadmin', '{"a":1}'],
     ]);
   });
