@@ -84,6 +84,14 @@ describe('a workflow definition', () => {
     expect(client.ignored[1]?.where).toEqual({ file: 'flow.json', line, column: 5 });
   });
 
+  it('reads functions that are not modelled, and fails where they are evaluated', async () => {
+    const text = flow({ A: http('/a', {}, { body: "@formatNumber(1, 'C')" }), B: http('/b') });
+    expect(importLowCode(text).ignored.map(({ what }) => what)).toContain('function `formatNumber`');
+    const { result, sent } = await run(text);
+    expect(sent.map(({ path }) => path)).toEqual(['/b']);
+    expect(result.calls[0]?.error).toBe('character 2: function `formatNumber` is not modelled');
+  });
+
   it('runs in the order of runAfter, whatever the order of writing', async () => {
     const { sent } = await run(
       flow({
