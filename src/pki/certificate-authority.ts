@@ -212,7 +212,7 @@ export class CertificateAuthority {
     const ttlMs = leafTtlMs(request.ttlMs);
     requireValidSigner(this.certificate, at);
     const { spki, commonName } = verifyCsr(csr);
-    const named = commonName !== undefined && [...commonName].length <= COMMON_NAME_MAX;
+    const named = commonName !== undefined && commonName.length <= COMMON_NAME_MAX;
     const der = buildCertificate(
       {
         serial: newSerial(this.#parts.serials),

@@ -99,7 +99,10 @@ interface SignedRequest {
 function checkSignature({ algorithm, publicKey, algorithmIdentifier, signature, body }: SignedRequest): void {
   const digest = verificationDigestOf(algorithm, algorithmIdentifier);
   if (digest === undefined) {
-    throw new MeshError('ERR_PKI_ISSUE', 'certificate request: the signature algorithm is unknown, weak or not of the key');
+    throw new MeshError(
+      'ERR_PKI_ISSUE',
+      'certificate request: the signature algorithm is unknown, weak or not of the key',
+    );
   }
   const holds = signature.unusedBits === 0 && verify(digest.name, body, publicKey, signature.bytes);
   if (!holds) {

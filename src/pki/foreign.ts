@@ -6,10 +6,12 @@
  * identifiers. SHA-256 is asked for by name, since its default is SHA-1.
  * @module
  */
-import selfsigned from 'selfsigned';
+import type { generate } from 'selfsigned';
 import { MeshError, type Instant } from '../core/index.ts';
 import { Certificate } from './certificate.ts';
 import { keyPairFromPem, type KeyPair } from './keys.ts';
+
+type SelfsignedExtension = NonNullable<NonNullable<Parameters<typeof generate>[1]>['extensions']>[number];
 
 export interface ForeignOptions {
   /** Common name; letters, digits, dots, dashes and blanks. */
@@ -39,8 +41,13 @@ export interface ForeignCertificate {
 export async function createForeignCertificate(options: ForeignOptions): Promise<ForeignCertificate> {
   const { commonName, notBefore, notAfter, key = 'ecdsa-p256', issuer } = options;
   if (!/^[A-Za-z0-9 .-]+$/.test(commonName)) {
-    throw new MeshError('ERR_PKI_OPTION', `common name \`${commonName}\` may hold only letters, digits, dots, dashes, blanks`);
+    throw new MeshError(
+      'ERR_PKI_OPTION',
+      `common name \`${commonName}\` may hold only letters, digits, dots, dashes, blanks`,
+    );
   }
+  // Loaded when it is first wanted: nobody else should wait for it.
+  const { default: selfsigned } = await import('selfsigned');
   const made = await selfsigned.generate([{ name: 'commonName', value: commonName }], {
     algorithm: 'sha256',
     ...(key === 'ecdsa-p256' ? { keyType: 'ec', curve: 'P-256' } : { keyType: 'rsa', keySize: 2048 }),
@@ -50,4 +57,19 @@ export async function createForeignCertificate(options: ForeignOptions): Promise
     ...(issuer === undefined ? {} : { ca: { key: issuer.key.privateKeyPem(), cert: issuer.certificate.toPem() } }),
   });
   return { certificate: Certificate.fromPem(made.cert), key: keyPairFromPem(made.private) };
+}
+
+function extensionsOf({ uris = [], dnsNames = [], ca = false }: ForeignOptions): SelfsignedExtension[] {
+  const altNames = [
+    ...dnsNames.map((value) => ({ type: 2 as const, value })),
+    ...uris.map((value) => ({ type: 6 as const, value })),
+  ];
+  return [
+    { name: 'basicConstraints', cA: ca, critical: true },
+    ca
+      ? { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true }
+      : { name: 'keyUsage', digitalSignature: true, keyEncipherment: true, critical: true },
+    ...(ca ? [] : [{ name: 'extKeyUsage' as const, serverAuth: true, clientAuth: true }]),
+    ...(altNames.length === 0 ? [] : [{ name: 'subjectAltName' as const, altNames }]),
+  ];
 }

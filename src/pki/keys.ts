@@ -124,7 +124,10 @@ function seededPair(algorithm: KeyAlgorithm, rng: Rng): RawPair {
     }
     case 'rsa-2048':
     case 'rsa-3072':
-      throw new MeshError('ERR_PKI_ISSUE', `a reproducible \`${algorithm}\` key cannot be made; use an EC or Ed25519 key`);
+      throw new MeshError(
+        'ERR_PKI_ISSUE',
+        `a reproducible \`${algorithm}\` key cannot be made; use an EC or Ed25519 key`,
+      );
     default:
       return assertNever(algorithm);
   }
@@ -133,8 +136,7 @@ function seededPair(algorithm: KeyAlgorithm, rng: Rng): RawPair {
 /** PrivateKeyInfo of RFC 8410 up to the 32 octets of the seed. */
 const ED25519_PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const ORDER_P256 = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-const ORDER_P384 =
-  0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
+const ORDER_P384 = 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
 
 interface Curve {
   readonly crv: string;
@@ -154,5 +156,8 @@ function seededEcPair(rng: Rng, { crv, curve, octets, order }: Curve): RawPair {
   const x = point.subarray(1, 1 + octets).toString('base64url');
   const y = point.subarray(1 + octets).toString('base64url');
   const jwk = { kty: 'EC', crv, x, y };
-  return { privateKey: createPrivateKey({ key: { ...jwk, d: d.toString('base64url') }, format: 'jwk' }), spki: spkiOfJwk(jwk) };
+  return {
+    privateKey: createPrivateKey({ key: { ...jwk, d: d.toString('base64url') }, format: 'jwk' }),
+    spki: spkiOfJwk(jwk),
+  };
 }

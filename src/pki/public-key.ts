@@ -34,9 +34,27 @@ export const KEY_ALGORITHMS = ['ecdsa-p256', 'ecdsa-p384', 'ed25519', 'rsa-2048'
 export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number];
 
 const SHAPES: readonly Shape[] = [
-  { algorithm: 'ecdsa-p256', kty: 'EC', crv: 'P-256', octets: 32, prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p256)), 65, 4) },
-  { algorithm: 'ecdsa-p384', kty: 'EC', crv: 'P-384', octets: 48, prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p384)), 97, 4) },
-  { algorithm: 'ed25519', kty: 'OKP', crv: 'Ed25519', octets: 32, prefix: prefixOf(derSequence(derOid(KEY.ed25519)), 32) },
+  {
+    algorithm: 'ecdsa-p256',
+    kty: 'EC',
+    crv: 'P-256',
+    octets: 32,
+    prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p256)), 65, 4),
+  },
+  {
+    algorithm: 'ecdsa-p384',
+    kty: 'EC',
+    crv: 'P-384',
+    octets: 48,
+    prefix: prefixOf(derSequence(EC_PUBLIC_KEY, derOid(CURVE.p384)), 97, 4),
+  },
+  {
+    algorithm: 'ed25519',
+    kty: 'OKP',
+    crv: 'Ed25519',
+    octets: 32,
+    prefix: prefixOf(derSequence(derOid(KEY.ed25519)), 32),
+  },
 ];
 
 /** SubjectPublicKeyInfo up to the key's own octets (up to the 04 of an uncompressed point, inclusive). */
@@ -135,15 +153,11 @@ function parse(spki: Uint8Array): PublicKey {
 
 /** The algorithm of a key that was parsed, not generated. */
 export function algorithmOfParsed(key: KeyObject): KeyAlgorithm | undefined {
-  const { namedCurve, modulusLength } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
-    case 'ed25519':
-      return 'ed25519';
-    case 'ec':
-      return namedCurve === 'prime256v1' ? 'ecdsa-p256' : namedCurve === 'secp384r1' ? 'ecdsa-p384' : undefined;
-    case 'rsa':
-      return modulusLength === 2048 ? 'rsa-2048' : modulusLength === 3072 ? 'rsa-3072' : undefined;
-    default:
-      return undefined;
-  }
+  const { asymmetricKeyType: type, asymmetricKeyDetails: { namedCurve, modulusLength } = {} } = key;
+  if (type === 'ed25519') return 'ed25519';
+  if (type === 'ec' && namedCurve === 'prime256v1') return 'ecdsa-p256';
+  if (type === 'ec' && namedCurve === 'secp384r1') return 'ecdsa-p384';
+  if (type === 'rsa' && modulusLength === 2048) return 'rsa-2048';
+  if (type === 'rsa' && modulusLength === 3072) return 'rsa-3072';
+  return undefined;
 }
