@@ -1,0 +1,29 @@
+/**
+ * The `openssl` program as an independent reader and judge.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Whether tests that need it run. Where tools are required, they run and fail. */
+export const HAS_OPENSSL: boolean =
+  spawnSync('openssl', ['version']).status === 0 || process.env['MESHPROOF_REQUIRE_TOOLS'] !== undefined;
+
+export interface OpensslResult {
+  readonly ok: boolean;
+  readonly output: string;
+}
+
+/** Runs `openssl`; each `@name` among the arguments becomes the path of a file with that content. */
+export function openssl(args: readonly string[], files: Readonly<Record<string, string | Uint8Array>>): OpensslResult {
+  const folder = mkdtempSync(join(tmpdir(), 'meshproof-'));
+  try {
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+    const argv = args.map((arg) => (arg.startsWith('@') ? join(folder, arg.slice(1)) : arg));
+    const { status, stdout, stderr } = spawnSync('openssl', argv, { encoding: 'utf8' });
+    return { ok: status === 0, output: `${stdout}${stderr}` };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
