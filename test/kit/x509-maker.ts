@@ -105,6 +105,8 @@ export interface CertificateSpec {
   /** Digest of the signature; `sha1` for a weak one. */
   readonly digest?: 'sha256' | 'sha384' | 'sha1';
   readonly spki?: Bytes;
+  /** The last word on the signed part, before it is signed. */
+  readonly mangle?: (tbs: Bytes) => Bytes;
   /** The last word on the signature. */
   readonly tamper?: (signature: Bytes) => Bytes;
 }
@@ -115,7 +117,7 @@ export function makeDer(spec: CertificateSpec): Bytes {
   const algorithm = algorithmOf(spec.issuerKey, spec.digest ?? 'sha256');
   const version = spec.version ?? 3;
   const extensions = spec.extensions.map((e) => seq(oid(e.oid), ...(e.critical ? [bool(true)] : []), octets(e.value)));
-  const tbs = seq(
+  const plain = seq(
     ...(version === 3 ? [context(0, int(2))] : []),
     spec.serial ?? int(serials++),
     algorithm.identifier,
@@ -125,6 +127,7 @@ export function makeDer(spec: CertificateSpec): Bytes {
     spec.spki ?? spec.key.spki,
     ...(extensions.length > 0 ? [context(3, seq(...extensions))] : []),
   );
+  const tbs = spec.mangle ? spec.mangle(plain) : plain;
   const signature = sign(algorithm.digest, tbs, spec.issuerKey.privateKey);
   return seq(tbs, algorithm.identifier, bits(spec.tamper ? spec.tamper(signature) : signature));
 }
