@@ -236,6 +236,19 @@ function askOpenssl(world: World): readonly boolean[] {
   return leaves.map((path) => run.stdout.includes(`${path}: OK`));
 }
 
+/**
+ * OpenSSL's verdict on a path by itself. Where two of its issuers bear one name, OpenSSL may still take the wrong one
+ * and never the other: then on the leaf under its own issuer, which is all it can be asked.
+ */
+function acceptsAlone([leaf, ...above]: readonly Certificate[], world: World): boolean {
+  const leaves = leaf ? [leaf.der] : [];
+  const unambiguous = new Set(above.map((issuer) => issuer.subject.key)).size === above.length;
+  const path = unambiguous
+    ? { roots: above.slice(-1), untrusted: above.slice(0, -1) }
+    : { roots: above.slice(0, 1), untrusted: [] };
+  return askOpenssl({ ...world, leaves, ...path }).every(Boolean);
+}
+
 function judge(world: World, leaf: Bytes): ReturnType<typeof verifyChain> {
   try {
     return verifyChain([Certificate.fromDer(leaf), ...world.untrusted], world);
@@ -263,10 +276,8 @@ describe.skipIf(!openssl)('openssl verify', () => {
         tally.accepted++;
         if (verdicts[i]) continue;
         tally.backtracked++;
-        const [, ...above] = ours.chain;
-        const alone = { ...world, leaves: [leaf], roots: above.slice(-1), untrusted: above.slice(0, -1) };
         const where = `seed ${SEED}, world ${made}, leaf ${i}: ${encodePem(leaf, 'CERTIFICATE')}`;
-        expect({ where, accepted: askOpenssl(alone) }).toEqual({ where, accepted: [true] });
+        expect({ where, accepted: acceptsAlone(ours.chain, world) }).toEqual({ where, accepted: true });
       }
     }
     if (process.env['MESHPROOF_LONG']) process.stderr.write(`${JSON.stringify({ ...tally, reasons: [...reasons] })}\n`);
