@@ -41,7 +41,7 @@ export const DEFAULT_VERIFY_LIMITS: VerifyLimits = {
   presentedMax: 128,
   presentedBytesMax: 100 * 1024,
   signatureChecksMax: 100,
-  nameComparisonsMax: 1 << 16,
+  nameComparisonsMax: 1 << 18,
 };
 
 export interface VerifyOptions {
