@@ -5,17 +5,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasTool } from './external-tools.ts';
 
-/** Whether tests that need it run. Where tools are required, they run and fail. */
-export const HAS_OPENSSL: boolean =
-  spawnSync('openssl', ['version']).status === 0 || process.env['MESHPROOF_REQUIRE_TOOLS'] !== undefined;
+export const HAS_OPENSSL: boolean = hasTool('openssl', 'version');
 
 export interface OpensslResult {
   readonly ok: boolean;
   readonly output: string;
 }
 
-/** Runs `openssl`; each `@name` among the arguments becomes the path of a file with that content. */
+/** Runs `openssl`; each `@name` among the arguments becomes the path of a file, with the content given under that name. */
 export function openssl(args: readonly string[], files: Readonly<Record<string, string | Uint8Array>>): OpensslResult {
   const folder = mkdtempSync(join(tmpdir(), 'meshproof-'));
   try {

@@ -8,8 +8,21 @@ import { backoffDelayMs, DEFAULT_ROTATION_POLICY, rotationDelayMs } from '../../
 
 const now: Instant = DEFAULT_EPOCH;
 
-function delayMs(created: number, expire: number, graceRatio: number, jitterRatio = 0, rng = new Rng('rotate')): number {
-  return rotationDelayMs({ created: addMs(now, created), expire: addMs(now, expire), now, graceRatio, jitterRatio, rng });
+function delayMs(
+  created: number,
+  expire: number,
+  graceRatio: number,
+  jitterRatio = 0,
+  rng = new Rng('rotate'),
+): number {
+  return rotationDelayMs({
+    created: addMs(now, created),
+    expire: addMs(now, expire),
+    now,
+    graceRatio,
+    jitterRatio,
+    rng,
+  });
 }
 
 describe('istio-rotation/no-jitter', () => {

@@ -93,9 +93,9 @@ describe.each(KEY_ALGORITHMS)('with %s keys', (key) => {
     expect(read.subject).toBe('');
     expect(read.issuer).toBe(`O=${TD}`);
     expect(read.getExtension(peculiar.SubjectAlternativeNameExtension)).toMatchObject({ critical: true });
-    expect(read.getExtension(peculiar.SubjectAlternativeNameExtension)?.names.items.map((n) => [n.type, n.value])).toEqual(
-      [['url', spiffeId]],
-    );
+    expect(
+      read.getExtension(peculiar.SubjectAlternativeNameExtension)?.names.items.map((n) => [n.type, n.value]),
+    ).toEqual([['url', spiffeId]]);
     expect(read.getExtension(peculiar.KeyUsagesExtension)).toMatchObject({
       critical: true,
       usages: peculiar.KeyUsageFlags.digitalSignature | peculiar.KeyUsageFlags.keyEncipherment,
@@ -301,12 +301,24 @@ describe('a revocation list', () => {
   it.skipIf(!HAS_OPENSSL)('is obeyed by openssl', () => {
     const check = (leaf: Certificate | undefined) =>
       openssl(
-        ['verify', '-crl_check', '-attime', String(LATER / 1000), '-CAfile', '@root.pem', '-CRLfile', '@crl.pem', '@leaf.pem'],
+        [
+          'verify',
+          '-crl_check',
+          '-attime',
+          String(LATER / 1000),
+          '-CAfile',
+          '@root.pem',
+          '-CRLfile',
+          '@crl.pem',
+          '@leaf.pem',
+        ],
         { 'root.pem': root.root.toPem(), 'crl.pem': encodePem(list, 'X509 CRL'), 'leaf.pem': leaf?.toPem() ?? '' },
       );
     expect(check(kept.chain[0])).toMatchObject({ ok: true });
     expect(check(revoked.chain[0]).output).toContain('certificate revoked');
-    const { output } = openssl(['crl', '-noout', '-text', '-in', '@crl.pem'], { 'crl.pem': encodePem(list, 'X509 CRL') });
+    const { output } = openssl(['crl', '-noout', '-text', '-in', '@crl.pem'], {
+      'crl.pem': encodePem(list, 'X509 CRL'),
+    });
     expect(output).toContain('Key Compromise');
     expect(output).toMatch(/X509v3 CRL Number: \n\s+7/);
   });

@@ -3,7 +3,14 @@ import 'reflect-metadata';
 import * as peculiar from '@peculiar/x509';
 import { describe, expect, it } from 'vitest';
 import { workloadSpiffeId } from '../../../src/identity/index.ts';
-import { createCsr, decodePem, generateKeyPair, KEY_ALGORITHMS, keyPairFromPem, verifyCsr } from '../../../src/pki/index.ts';
+import {
+  createCsr,
+  decodePem,
+  generateKeyPair,
+  KEY_ALGORITHMS,
+  keyPairFromPem,
+  verifyCsr,
+} from '../../../src/pki/index.ts';
 import { HAS_OPENSSL, openssl } from '../../kit/openssl.ts';
 
 const spiffeId = workloadSpiffeId({ trustDomain: 'cluster.local', namespace: 'default', serviceAccount: 'frontend' });
@@ -40,7 +47,19 @@ describe('a request', () => {
   it.skipIf(!HAS_OPENSSL).each(['P-256', 'P-384', 'ed25519', 'rsa:2048'])('of openssl with %s is read', (kind) => {
     const algorithm = kind.startsWith('P-') ? ['ec', '-pkeyopt', `ec_paramgen_curve:${kind}`] : [kind];
     const { ok, output } = openssl(
-      ['req', '-new', '-newkey', ...algorithm, '-nodes', '-keyout', '@key.pem', '-subj', '/CN=frontend', '-addext', `subjectAltName=URI:${spiffeId}`],
+      [
+        'req',
+        '-new',
+        '-newkey',
+        ...algorithm,
+        '-nodes',
+        '-keyout',
+        '@key.pem',
+        '-subj',
+        '/CN=frontend',
+        '-addext',
+        `subjectAltName=URI:${spiffeId}`,
+      ],
       {},
     );
     expect(ok).toBe(true);
@@ -53,7 +72,10 @@ describe('a request', () => {
     ['a small key', ['rsa:1024']],
     ['another curve', ['ec', '-pkeyopt', 'ec_paramgen_curve:P-521']],
   ])('with %s is refused', (_, algorithm) => {
-    const { output } = openssl(['req', '-new', '-newkey', ...algorithm, '-nodes', '-keyout', '@key.pem', '-subj', '/CN=x'], {});
+    const { output } = openssl(
+      ['req', '-new', '-newkey', ...algorithm, '-nodes', '-keyout', '@key.pem', '-subj', '/CN=x'],
+      {},
+    );
     const [der] = decodePem(output, 'CERTIFICATE REQUEST');
     expect(der).toBeDefined();
     expect(() => verifyCsr(der ?? new Uint8Array())).toThrow(expect.objectContaining({ code: 'ERR_PKI_ISSUE' }));
@@ -85,7 +107,10 @@ describe('a key pair', () => {
   });
 
   it('is refused when it is of another kind', () => {
-    const foreign = generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey.export({ format: 'pem', type: 'pkcs8' });
+    const foreign = generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey.export({
+      format: 'pem',
+      type: 'pkcs8',
+    });
     expect(() => keyPairFromPem(foreign.toString())).toThrow('the key is none of');
     expect(() => keyPairFromPem('nonsense')).toThrow(expect.objectContaining({ code: 'ERR_PKI_ENCODING' }));
   });

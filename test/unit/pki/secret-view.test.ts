@@ -5,7 +5,12 @@ import { Certificate, CertificateAuthority, issueSvid, secretRows, secretsDump }
 
 const AT = DEFAULT_EPOCH;
 const spiffeId = workloadSpiffeId({ trustDomain: 'cluster.local', namespace: 'default', serviceAccount: 'frontend' });
-const authority = CertificateAuthority.createRoot({ trustDomain: 'cluster.local', at: AT, key: 'ed25519', rng: new Rng('view') });
+const authority = CertificateAuthority.createRoot({
+  trustDomain: 'cluster.local',
+  at: AT,
+  key: 'ed25519',
+  rng: new Rng('view'),
+});
 const below = authority.createIntermediate({ at: AT });
 const svid = issueSvid(below, { spiffeId, at: addMs(AT, HOUR_MS) });
 
@@ -35,7 +40,12 @@ describe('the rows of proxy-config secret', () => {
 
   it('compare the dates at the instant, both ends included', () => {
     const valid = (at: number) => secretRows({ svid, roots: [], at: addMs(AT, at - AT) })[0]?.validCert;
-    expect([svid.notBefore - 1, svid.notBefore, svid.notAfter, svid.notAfter + 1].map(valid)).toEqual([false, true, true, false]);
+    expect([svid.notBefore - 1, svid.notBefore, svid.notAfter, svid.notAfter + 1].map(valid)).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
   });
 
   it('are warming without a certificate', () => {
@@ -51,9 +61,9 @@ describe('the secrets dump', () => {
     const [own, roots] = dump.dynamicActiveSecrets;
     const pem = (base64 = '') => Buffer.from(base64, 'base64').toString();
     expect(own).toMatchObject({ name: 'default', lastUpdated: '2026-01-01T01:00:00Z' });
-    expect(Certificate.allFromPem(pem(own?.secret.tlsCertificate?.certificateChain.inlineBytes)).map((c) => c.serial)).toEqual(
-      svid.chain.map((c) => c.serial),
-    );
+    expect(
+      Certificate.allFromPem(pem(own?.secret.tlsCertificate?.certificateChain.inlineBytes)).map((c) => c.serial),
+    ).toEqual(svid.chain.map((c) => c.serial));
     expect(own?.secret.tlsCertificate?.privateKey.inlineBytes).toBe('W3JlZGFjdGVkXQ==');
     expect(pem(roots?.secret.validationContext?.trustedCa.inlineBytes)).toBe(authority.root.toPem());
     expect(dump.dynamicWarmingSecrets).toBeUndefined();
