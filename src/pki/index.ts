@@ -59,6 +59,8 @@ export {
   backoffDelayMs,
   DEFAULT_ROTATION_POLICY,
   rotationDelayMs,
+  ROOT_GRACE_RATIO,
+  rootRenewalDue,
   rotationPolicy,
   type BackoffPolicy,
   type RotationDelayOptions,
@@ -85,7 +87,7 @@ export {
   type SecretsDump,
   type SecretSource,
 } from './secret-view.ts';
-export { issueSvid, svidOf, type IssueSvidOptions, type Svid } from './svid.ts';
+export { certificatesToPem, issueSvid, svidOf, type IssueSvidOptions, type Svid } from './svid.ts';
 export {
   CLOCK_SKEW_GRACE_MS,
   DEFAULT_LEAF_TTL_MS,

@@ -7,7 +7,7 @@
  *
  * A `KeyObject` that `generateKeyPairSync` returned must never be exported as JWK: Node 20 holds the key's lock while it
  * allocates, and a garbage collection in that moment that frees the generation job waits for the same lock, forever.
- * So JWKs come from the generation itself (`publicKeyEncoding`), and none is exported here.
+ * So the JWK of a new key comes out of its generation (`publicKeyEncoding`).
  *
  * Source: RFC 5280 §4.1.2.7, RFC 5480 §2 (EC), RFC 8410 §4 (Ed25519), RFC 8017 App. A.1.1 (RSA).
  * @module

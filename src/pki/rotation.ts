@@ -19,9 +19,9 @@
  * judged on the agent's own, `at + clockSkewMs`, against the dates in the certificate. Old certificates stay in use
  * until they are replaced, past their expiry too, as in Envoy.
  *
- * Where this differs from Istio's agent: a certificate that is due for renewal the moment it arrives (an agent whose
- * clock runs far ahead, a grace ratio of 1) is installed and then counts as a failed attempt, so that the agent backs
- * off; Istio's asks again at once, without end. A suspended agent reads nothing: an answer that comes meanwhile is
+ * Where this differs from Istio's agent: a certificate that is due for renewal as it arrives, or sooner than the first
+ * back-off (an agent whose clock runs far ahead, a grace ratio of 1), is installed and then counts as a failed attempt,
+ * so that the agent backs off; Istio's asks again at once, without end. A suspended agent reads nothing: an answer that comes meanwhile is
  * lost, and the agent asks anew when it resumes.
  * Source: istio `security/pkg/nodeagent/cache/secretcache.go`, `security/pkg/nodeagent/sds`.
  * @module
@@ -322,7 +322,8 @@ function becomeHolding(state: Requesting, certificate: HeldCertificate, context:
   const received = agentNow(context);
   const delayMs = rotationDelayMs({ created: received, expire: certificate.notAfter, now: received, ...policy, rng });
   const active = { held: certificate, expiryNoticed: false, requests: state.requests };
-  if (delayMs > 0) return { state: { kind: 'holding', ...active, renewAt: addMs(at, delayMs) }, effects: [install] };
+  if (delayMs >= policy.backoff.initialMs)
+    return { state: { kind: 'holding', ...active, renewAt: addMs(at, delayMs) }, effects: [install] };
   return after([install], becomeBackingOff({ ...state, ...active }, ROTATION_REASONS.dueOnArrival, context));
 }
 

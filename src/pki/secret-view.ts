@@ -9,7 +9,7 @@
  */
 import { formatInstant, type Instant } from '../core/index.ts';
 import type { Certificate } from './certificate.ts';
-import type { Svid } from './svid.ts';
+import { certificatesToPem, type Svid } from './svid.ts';
 
 /** Names of the two secrets of every sidecar. */
 export const WORKLOAD_SECRET = 'default';
@@ -109,18 +109,17 @@ export function secretsDump({ svid, roots, at }: SecretSource): SecretsDump {
   const warming: SecretDumpEntry[] = [];
   if (svid === undefined) warming.push(entry(WORKLOAD_SECRET, {}));
   else {
-    const tlsCertificate = { certificateChain: inline(pemOf(svid.chain)), privateKey: inline('[redacted]') };
+    const tlsCertificate = {
+      certificateChain: inline(certificatesToPem(svid.chain)),
+      privateKey: inline('[redacted]'),
+    };
     active.push(entry(WORKLOAD_SECRET, { tlsCertificate }));
   }
   if (roots.length === 0) warming.push(entry(ROOT_SECRET, {}));
-  else active.push(entry(ROOT_SECRET, { validationContext: { trustedCa: inline(pemOf(roots)) } }));
+  else active.push(entry(ROOT_SECRET, { validationContext: { trustedCa: inline(certificatesToPem(roots)) } }));
   return warming.length === 0
     ? { dynamicActiveSecrets: active }
     : { dynamicActiveSecrets: active, dynamicWarmingSecrets: warming };
-}
-
-function pemOf(certificates: readonly Certificate[]): string {
-  return certificates.map((certificate) => certificate.toPem()).join('');
 }
 
 function inline(text: string): InlineBytes {

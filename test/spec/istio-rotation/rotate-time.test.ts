@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { addMs, DEFAULT_EPOCH, HOUR_MS, MINUTE_MS, Rng, SECOND_MS, type Instant } from '../../../src/core/index.ts';
-import { backoffDelayMs, DEFAULT_ROTATION_POLICY, rotationDelayMs } from '../../../src/pki/index.ts';
+import { backoffDelayMs, DEFAULT_ROTATION_POLICY, rootRenewalDue, rotationDelayMs } from '../../../src/pki/index.ts';
 
 const now: Instant = DEFAULT_EPOCH;
 
@@ -83,5 +83,13 @@ describe('istio-rotation/back-off', () => {
       expect(Math.max(...delays)).toBeLessThanOrEqual(Math.ceil(nominal * 1.5));
       expect(Math.max(...delays) - Math.min(...delays)).toBeGreaterThan(nominal * 0.8);
     }
+  });
+});
+
+describe('istio-rotation/root', () => {
+  it('is due when a fifth of its life is left', () => {
+    const root = { notBefore: now, notAfter: addMs(now, 10 * HOUR_MS) };
+    const due = (ms: number) => rootRenewalDue(root, addMs(now, ms));
+    expect([0, 8 * HOUR_MS - 1, 8 * HOUR_MS, 11 * HOUR_MS].map(due)).toEqual([false, false, true, true]);
   });
 });

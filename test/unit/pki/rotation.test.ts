@@ -281,6 +281,13 @@ describe('clock skew', () => {
     expect(effects.map(({ kind }) => kind)).toEqual(['install', 'renewal-failed', 'expired', 'set-timer']);
   });
 
+  it('backs off where so little is left that it would ask without pause', () => {
+    const delays = [999, 1_001].map(
+      (leftMs) => run(requesting, [[T, issued(1, certificate(T, 'bb', leftMs))]]).state.kind,
+    );
+    expect(delays).toEqual(['backing-off', 'holding']);
+  });
+
   it('notices expiry when the clock is set forward', () => {
     const step = stepRotation(holding, { kind: 'clock-step' }, context(T, 25 * HOUR_MS));
     expect(step.effects.map(({ kind }) => kind)).toEqual(['expired', 'set-timer']);
