@@ -2,7 +2,16 @@ import { X509Certificate as NodeCertificate, createPrivateKey, createPublicKey }
 import 'reflect-metadata';
 import * as peculiar from '@peculiar/x509';
 import { describe, expect, it } from 'vitest';
-import { addMs, DAY_MS, DEFAULT_EPOCH, HOUR_MS, MINUTE_MS, Rng, SECOND_MS } from '../../../src/core/index.ts';
+import {
+  addMs,
+  DAY_MS,
+  DEFAULT_EPOCH,
+  formatInstant,
+  HOUR_MS,
+  MINUTE_MS,
+  Rng,
+  SECOND_MS,
+} from '../../../src/core/index.ts';
 import { parseSpiffeId, workloadSpiffeId, type SpiffeId } from '../../../src/identity/index.ts';
 import {
   CertificateAuthority,
@@ -142,6 +151,20 @@ describe('signing certificates', () => {
     const svid = issueSvid(deep, { spiffeId, at: LATER });
     expect(svid.chain).toHaveLength(3);
     expect(accepts(svid.chain, [root.root])).toMatchObject({ ok: true });
+  });
+
+  it('can be made to last until the last date there is', () => {
+    const lasting = CertificateAuthority.createRoot({ trustDomain: TD, at: AT, ttlMs: 1e15 });
+    expect(formatInstant(lasting.certificate.notAfter)).toBe('9999-12-31T23:59:59Z');
+    const svid = issueSvid(lasting, { spiffeId, at: LATER });
+    expect(accepts(svid.chain, [lasting.root])).toMatchObject({ ok: true });
+    if (HAS_OPENSSL) expect(opensslVerify(svid.chain, [lasting.root], LATER)).toMatchObject({ ok: true });
+  });
+
+  it('sign no other authority where their path length forbids it', () => {
+    const narrow = CertificateAuthority.createRoot({ trustDomain: TD, at: AT, pathLength: 0 });
+    expect(() => root.crossSignedBy(narrow, { at: LATER })).toThrow('allows no intermediate');
+    expect(() => root.createIntermediate({ at: AT }).crossSignedBy(narrow, { at: LATER })).toThrow('only a root');
   });
 
   it('refuse settings out of range', () => {
