@@ -59,8 +59,8 @@ export function readGeneralName(reader: DerReader): GeneralName {
   }
 }
 
-/** Types an otherName's value may have: those in use, whose own content needs no check to be skipped. */
-const OTHER_VALUES: readonly number[] = [
+/** Types an otherName's value may have besides those that are checked: their content needs none to be skipped. */
+const OPAQUE_VALUES: readonly (number | undefined)[] = [
   TAG.utf8String,
   TAG.ia5String,
   TAG.printableString,
@@ -72,7 +72,13 @@ function checkOtherName(content: Uint8Array): void {
   const reader = new DerReader(content, 'other name');
   reader.oid();
   const value = reader.into(contextTag(0, 'constructed'));
-  if (!OTHER_VALUES.includes(value.element().tag)) throw value.fail('a value of an unknown type');
+  const tag = value.peek();
+  if (tag === TAG.null) value.null();
+  else if (tag === TAG.boolean) value.boolean();
+  else if (tag === TAG.integer) value.integer();
+  else if (tag === TAG.oid) value.oid();
+  else if (OPAQUE_VALUES.includes(tag)) value.element();
+  else throw value.fail('a value of an unknown type');
   value.end();
   reader.end();
 }
