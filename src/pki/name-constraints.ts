@@ -115,8 +115,6 @@ function isValidBase(base: GeneralName): boolean {
       return isContiguousMask(base.bytes.subarray(base.bytes.length / 2));
     case 'directory':
     case 'other':
-    case 'x400':
-    case 'edi-party':
     case 'registered-id':
     default:
       return true;
@@ -144,8 +142,6 @@ function isComparable(name: GeneralName): boolean {
     case 'directory':
       return true;
     case 'other':
-    case 'x400':
-    case 'edi-party':
     case 'registered-id':
     default:
       return false;
@@ -222,8 +218,6 @@ function printed(name: GeneralName): string {
     case 'directory':
       return `directory name \`${name.name.toString()}\``;
     case 'other':
-    case 'x400':
-    case 'edi-party':
     case 'registered-id':
     default:
       return `a name of kind ${name.kind}`;

@@ -111,7 +111,8 @@ export interface CertificateSpec {
   readonly tamper?: (signature: Bytes) => Bytes;
 }
 
-let serials = 0x1000;
+// Of a fixed width, so that what came before does not shift a byte of what comes after.
+let serials = 0x10_0000;
 
 export function makeDer(spec: CertificateSpec): Bytes {
   const algorithm = algorithmOf(spec.issuerKey, spec.digest ?? 'sha256');
@@ -237,7 +238,7 @@ let keyIds = 0;
 export function makeAuthority(commonName: string, parent?: Authority, change: Change = {}): Authority {
   const key = change.key ?? ecKey();
   const subject = change.subject ?? name({ CN: commonName });
-  const keyId = Buffer.from(`key-${keyIds++}`);
+  const keyId = Buffer.from(`key-${String(keyIds++).padStart(6, '0')}`);
   const spec = changed(
     {
       subject,
