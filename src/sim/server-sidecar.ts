@@ -56,7 +56,7 @@ export interface ServerSidecarOptions {
   readonly now: () => Instant;
   readonly listener: Pick<
     InboundOptions,
-    'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion'
+    'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion' | 'listenPort'
   >;
 }
 

@@ -78,10 +78,9 @@ export class InboundListener implements AsyncDisposable {
     const server = createServer({ noDelay: true });
     const host = options.host ?? '127.0.0.1';
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) =>
-        reject(new MeshError('ERR_WIRE_LISTEN', `cannot listen on ${host}: ${messageOf(error)}`, { cause: error })),
-      );
-      server.listen({ host, port: options.listenPort ?? 0 }, resolve);
+      const port = options.listenPort ?? 0;
+      server.once('error', (error) => reject(cannotListen(error, host, port)));
+      server.listen({ host, port }, resolve);
     });
     const bound = server.address();
     const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
@@ -300,6 +299,20 @@ export class InboundListener implements AsyncDisposable {
       ...(sni !== undefined && { sni }),
     });
   }
+}
+
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use: stop what listens there, or choose another one',
+  EACCES: 'permission denied: choose a port from 1024 on',
+};
+
+function cannotListen(error: Error, host: string, port: number): MeshError {
+  const code = 'code' in error ? String(error.code) : '';
+  const why = LISTEN_FAULTS[code] ?? messageOf(error);
+  return new MeshError('ERR_WIRE_LISTEN', `cannot listen on ${host}:${port}: ${why}`, {
+    cause: error,
+    details: { host, port },
+  });
 }
 
 function ignore(): void {}
