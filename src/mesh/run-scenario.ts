@@ -4,15 +4,7 @@
  * @module
  */
 import { isAbsolute, join } from 'node:path';
-import {
-  addMs,
-  formatDuration,
-  type Instant,
-  instantOf,
-  MINUTE_MS,
-  parseDuration,
-  Rng,
-} from '../core/index.ts';
+import { addMs, formatDuration, type Instant, instantOf, MINUTE_MS, parseDuration, Rng } from '../core/index.ts';
 import { parseManifests } from '../istio/index.ts';
 import {
   type Application,

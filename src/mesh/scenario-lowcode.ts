@@ -53,7 +53,10 @@ export async function runLowCode(
   return runs;
 }
 
-async function readClient({ file, requests = [] }: LowCodeClientFile, { path }: LowCodeOptions): Promise<LowCodeClient> {
+async function readClient(
+  { file, requests = [] }: LowCodeClientFile,
+  { path }: LowCodeOptions,
+): Promise<LowCodeClient> {
   const text = await readBeside(path(file), file);
   return withRequests(
     importLowCode(text, { file }),
@@ -65,7 +68,11 @@ async function readClient({ file, requests = [] }: LowCodeClientFile, { path }: 
 }
 
 /** What the export says, and what the policies in force would make of its calls. */
-function auditThrough(mesh: Mesh, client: LowCodeClient, { as, gateway, hosts }: LowCodeFile): readonly LowCodeFinding[] {
+function auditThrough(
+  mesh: Mesh,
+  client: LowCodeClient,
+  { as, gateway, hosts }: LowCodeFile,
+): readonly LowCodeFinding[] {
   return auditClient(client, {
     ...(hosts === undefined ? {} : { gatewayHosts: hosts }),
     allows: ({ method, host, path }) => {

@@ -93,6 +93,11 @@ export class ServerSidecar implements AsyncDisposable {
     return this.#listener?.connections ?? 0;
   }
 
+  /** Sockets open at this port, those that have not sent a byte yet included. */
+  get sockets(): number {
+    return this.#listener?.sockets ?? 0;
+  }
+
   /** Closes what is open, as a listener that drains; new connections meet the configuration of today. */
   closeConnections(): void {
     this.#listener?.closeConnections();

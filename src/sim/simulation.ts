@@ -32,6 +32,7 @@ import { portPolicy } from './port-policy.ts';
 import { predict } from './prediction.ts';
 import { type Caller, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
 import { listenFor } from './listen.ts';
+import { reportExchange, unresolved } from './exchange-report.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
@@ -110,7 +111,10 @@ export class Simulation implements AsyncDisposable {
     for (const name of Object.keys(this.#options.listen ?? {})) {
       const target = parseWorkloadTarget(name);
       if (target?.port === undefined) {
-        throw new MeshError('ERR_REQUEST_INVALID', `\`${name}\` is not a workload port such as default/api-gateway:8080`);
+        throw new MeshError(
+          'ERR_REQUEST_INVALID',
+          `\`${name}\` is not a workload port such as default/api-gateway:8080`,
+        );
       }
       const { workload } = this.#find(`${target.namespace}/${target.name}`);
       const ports = this.#compiled.inboundPorts(workload).map(({ port }) => port);
@@ -230,7 +234,7 @@ export class Simulation implements AsyncDisposable {
       route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
       once,
     });
-    this.#report(request, { departure, target, outcome, flow: marks.flow });
+    reportExchange(this.events, request, { departure, target, outcome, flow: marks.flow });
     return outcome;
   }
 
@@ -264,57 +268,6 @@ export class Simulation implements AsyncDisposable {
   #refusalOf(answer: HttpAnswer): ReturnType<ExchangeLedger['takeRefusal']> {
     const connection = answer.ok ? undefined : answer.failure.connection;
     return connection === undefined ? undefined : this.#ledger.takeRefusal(connection.local);
-  }
-
-  #report(
-    request: MeshRequest,
-    facts: {
-      readonly departure: Departure;
-      readonly target: Target;
-      readonly outcome: Outcome;
-      readonly flow: string | undefined;
-    },
-  ): void {
-    const { departure, target, outcome, flow } = facts;
-    const { serverPrincipal } = outcome.connection;
-    const { refusal } = outcome;
-    const destination: PeerRef = {
-      workload: { namespace: target.workload.namespace, name: target.workload.name },
-      ...(serverPrincipal === undefined ? {} : { principal: serverPrincipal }),
-    };
-    const source: PeerRef = {
-      ...departure.peer,
-      ...(outcome.connection.clientPrincipal === undefined ? {} : { principal: outcome.connection.clientPrincipal }),
-    };
-    const service = serviceRefOf(target);
-    if (refusal !== undefined) {
-      this.events.append({
-        kind: 'connection.refused',
-        source,
-        destination,
-        service,
-        port: target.endpoint.port,
-        stage: refusal.stage,
-        reason: refusal.reason,
-        detail: refusal.detail,
-        applicationBytes: refusal.applicationBytes,
-      });
-    }
-    this.events.append({
-      kind: 'request.completed',
-      source,
-      destination,
-      service,
-      method: request.method ?? 'GET',
-      path: request.path ?? '/',
-      status: outcome.status,
-      flags: outcome.flags,
-      details: outcome.details,
-      authority: request.host ?? target.host,
-      security: outcome.connection.security,
-      determining: outcome.decidedBy,
-      ...(flow === undefined ? {} : { flow }),
-    });
   }
 
   /** Opens keep-alive connections until `count` are open; how many are. */
@@ -463,19 +416,4 @@ export class Simulation implements AsyncDisposable {
 
 function isClientSide(ref: PolicyRef): boolean {
   return ref.kind === 'DestinationRule' || ref.kind === 'ServiceEntry' || ref.kind === 'WorkloadEntry';
-}
-
-function unresolved(kind: 'no-endpoints' | 'unknown-host', detail: string, viaSidecar: boolean): Outcome {
-  const none = kind === 'no-endpoints';
-  return {
-    result: 'unreachable',
-    status: viaSidecar ? (none ? 503 : 502) : 0,
-    flags: none ? 'UH' : '-',
-    details: none ? 'no_healthy_upstream' : 'direct_response',
-    headers: {},
-    body: none ? 'no healthy upstream' : '',
-    decidedBy: [],
-    reason: detail,
-    connection: { security: 'none', resumed: false },
-  };
 }

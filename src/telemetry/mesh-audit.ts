@@ -63,8 +63,7 @@ export function auditPolicies({ workloads, traffic, hasLog }: AuditFacts): Audit
     const message = `${open.length} of ${counted(targets.length, what)} selected by no AuthorizationPolicy`;
     return finding('MSH102', 'fail', message, [...open.map((w) => evidence(w, 'is open to every caller')), ...bare]);
   }
-  if (bare.length > 0)
-    return finding('MSH102', 'warn', `${counted(bare.length, what)} cannot be protected`, bare);
+  if (bare.length > 0) return finding('MSH102', 'warn', `${counted(bare.length, what)} cannot be protected`, bare);
   const message = `${counted(targets.length, what)}, each selected by a policy`;
   return finding(
     'MSH102',

@@ -92,6 +92,11 @@ export class InboundListener implements AsyncDisposable {
     return this.#connections;
   }
 
+  /** Sockets that are open, in whatever state: those that have said nothing yet are counted too. */
+  get sockets(): number {
+    return this.#sockets.size;
+  }
+
   /** Destroys every connection, whatever it is doing; the listener goes on. */
   closeConnections(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -124,8 +129,10 @@ export class InboundListener implements AsyncDisposable {
     }
     this.#sockets.add(raw);
     const arrival: Arrival = { raw, remote: { host: remoteAddress, port: remotePort }, isRefused: false };
-    const timer = setTimeout(() => this.#refuse(arrival, 'handshake', 'timeout'), this.#handshakeTimeoutMs);
-    timer.unref();
+    let timer: NodeJS.Timeout | undefined;
+    const start = (): void => {
+      timer = setTimeout(() => this.#refuse(arrival, 'handshake', 'timeout'), this.#handshakeTimeoutMs).unref();
+    };
     const ready = (): void => clearTimeout(timer);
     raw.on('error', ignore);
     raw.once('close', () => {
@@ -133,10 +140,13 @@ export class InboundListener implements AsyncDisposable {
       this.#sockets.delete(raw);
     });
     if (this.#options.inspect === false) {
+      start();
       // A turn later the client has entered its port in the address book.
       setImmediate(() => this.#choose(arrival, { kind: 'raw', looksLike: 'tcp' }, ready));
       return;
     }
+    // A client that has said nothing yet is waited for, as in Istio: an idle connection must not depend on wall time.
+    raw.once('data', start);
     readFirstFlight(raw, (reading) => {
       if (reading.state === 'flight') this.#choose(arrival, reading.flight, ready);
       else this.#refuse(arrival, 'handshake', reading.reason, reading.detail);
