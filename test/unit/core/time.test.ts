@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addMs, DEFAULT_EPOCH, formatDuration, formatInstant, instantOf, parseDuration, parseInstant } from '../../../src/core/index.ts';
+import {
+  addMs,
+  DEFAULT_EPOCH,
+  formatDuration,
+  formatInstant,
+  instantOf,
+  parseDuration,
+  parseInstant,
+} from '../../../src/core/index.ts';
 
 describe('durations', () => {
   it.each([

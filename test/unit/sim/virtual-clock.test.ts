@@ -11,7 +11,9 @@ describe('VirtualClock', () => {
         const ran: number[] = [];
         delays.forEach((delay, index) => clock.schedule(addMs(DEFAULT_EPOCH, delay), () => void ran.push(index)));
         await clock.advance(50);
-        const expected = delays.map((delay, index) => ({ delay, index })).sort((a, b) => a.delay - b.delay || a.index - b.index);
+        const expected = delays
+          .map((delay, index) => ({ delay, index }))
+          .sort((a, b) => a.delay - b.delay || a.index - b.index);
         expect(ran).toEqual(expected.map(({ index }) => index));
       }),
     );
