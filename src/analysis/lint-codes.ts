@@ -30,7 +30,7 @@ export const LINTS = {
   MSH020: ['warning', 'a source namespace does not exist', 'KIA0101', 'IST0101'],
   MSH021: ['warning', 'the service account of a principal does not exist', 'KIA0106'],
   MSH022: ['warning', 'a trust domain is none of the mesh', 'KIA0108'],
-  MSH024: ['info', 'no authorization policy covers the workload', 'KIA1301'],
+  MSH024: ['info', 'no ALLOW policy covers the workload', 'KIA1301'],
   MSH025: ['warning', 'a host is in no registry', 'KIA0104'],
   MSH026: ['info', 'an ALLOW policy without rules denies everything'],
   MSH027: ['warning', 'an ALLOW rule without conditions allows everything'],

@@ -39,19 +39,23 @@ describe('the compiled evaluator', () => {
   it(`agrees with the naive one on about ${WORLDS * REQUESTS_PER_WORLD} requests (seed ${SEED})`, () => {
     const seen = { allow: 0, deny: 0, byRule: 0, audited: 0, dryRun: 0, badPath: 0, custom: 0 };
     fc.assert(
-      fc.property(config, fc.array(request, { minLength: 1, maxLength: 2 * REQUESTS_PER_WORLD, size: 'max' }), (world, asked) => {
-        const compiled = compileAuthorization(world, { externalAuthorizer });
-        for (const each of asked) {
-          const got = asNaive(compiled.authorize(each));
-          expect(got, JSON.stringify(each)).toEqual(naiveAuthorize(world, each, answer));
-          seen[got.decision]++;
-          if (got.matched !== undefined) seen.byRule++;
-          if (got.audited.length > 0) seen.audited++;
-          if (got.dryRun.length > 0) seen.dryRun++;
-          if (got.status === 400) seen.badPath++;
-          if (got.status === 500) seen.custom++;
-        }
-      }),
+      fc.property(
+        config,
+        fc.array(request, { minLength: 1, maxLength: 2 * REQUESTS_PER_WORLD, size: 'max' }),
+        (world, asked) => {
+          const compiled = compileAuthorization(world, { externalAuthorizer });
+          for (const each of asked) {
+            const got = asNaive(compiled.authorize(each));
+            expect(got, JSON.stringify(each)).toEqual(naiveAuthorize(world, each, answer));
+            seen[got.decision]++;
+            if (got.matched !== undefined) seen.byRule++;
+            if (got.audited.length > 0) seen.audited++;
+            if (got.dryRun.length > 0) seen.dryRun++;
+            if (got.status === 400) seen.badPath++;
+            if (got.status === 500) seen.custom++;
+          }
+        },
+      ),
       { numRuns: WORLDS, seed: SEED },
     );
     // The comparison means something only if every kind of outcome occurs.

@@ -6,7 +6,12 @@
 import { describe, expect, it } from 'vitest';
 import { compileAuthorization, type AuthorizationRequest, type Decision } from '../../../src/policy/index.ts';
 import type { AuthorizationPolicy } from '../../../src/istio/index.ts';
-import { authorizationPolicy as policy, httpRequest as http, meshWith, tcpConnection as tcp } from '../../kit/policies.ts';
+import {
+  authorizationPolicy as policy,
+  httpRequest as http,
+  meshWith,
+  tcpConnection as tcp,
+} from '../../kit/policies.ts';
 
 function decide(policies: readonly AuthorizationPolicy[], request: AuthorizationRequest): Decision {
   return compileAuthorization(meshWith(policies)).authorize(request);
@@ -15,7 +20,12 @@ function decide(policies: readonly AuthorizationPolicy[], request: Authorization
 describe('istio-authz/gotcha-01..08', () => {
   it('istio-authz/gotcha-01: a policy with an empty spec denies everything', () => {
     const decision = decide([policy({})], http());
-    expect(decision).toMatchObject({ decision: 'deny', status: 403, determining: [], reason: 'no ALLOW policy matched' });
+    expect(decision).toMatchObject({
+      decision: 'deny',
+      status: 403,
+      determining: [],
+      reason: 'no ALLOW policy matched',
+    });
     expect(decision.trace.detail).toBe('rbac_access_denied_matched_policy[none]');
   });
 
