@@ -82,7 +82,34 @@ function lintRule(context: LintContext, policy: AuthorizationPolicy, rule: numbe
     const message = `${where(open)} accepts plaintext, which has no identity and so is none of these: it is let in`;
     context.report('MSH052', policy, negative[0].path, message);
   }
+  lintEvasion(context, policy, values, places);
   lintHttpOnTcp(context, policy, { action, http: values.find(isHttp), places });
+}
+
+/** What a caller can choose or vary to get past the rule. */
+function lintEvasion(
+  context: LintContext,
+  policy: AuthorizationPolicy,
+  values: readonly PolicyValue[],
+  places: readonly Place[],
+): void {
+  const http = places.find(({ protocol }) => protocol !== 'tcp');
+  if (http === undefined) return;
+  const address = values.find(({ field }) => field === 'remoteIpBlocks');
+  if (address !== undefined) {
+    const message = `at a sidecar this is the last entry of X-Forwarded-For, which any caller of ${where(http)} can send; ipBlocks is the address of the peer`;
+    context.report('MSH055', policy, address.path, message);
+  }
+  if (policy.spec.action !== 'DENY') return;
+  for (const { field, value, negated, path } of values) {
+    if (field !== 'paths' || negated || value === '/' || /[*{]/.test(value)) continue;
+    const also = values.some(
+      (other) => other.field === 'paths' && other.value !== value && other.value.startsWith(value),
+    );
+    if (also) continue;
+    const message = `\`${value}/\` and other spellings are not denied; allowing what is wanted is safer than denying what is not`;
+    context.report('MSH056', policy, path, message);
+  }
 }
 
 interface HttpRule {

@@ -3,7 +3,7 @@
  * Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
  * @module
  */
-import { isPathTemplate, type AuthorizationPolicy, type Workload } from '../istio/index.ts';
+import { isPathTemplate, type AuthorizationPolicy, type JwtRule, type Workload } from '../istio/index.ts';
 import { valuesOf, type LintContext, type PolicyValue } from './lint-context.ts';
 
 const METHODS: ReadonlySet<string> = new Set([
@@ -28,6 +28,7 @@ const CHECKS: readonly Check[] = [
   lintPointer,
   lintPath,
   lintRequestPrincipal,
+  lintSpacedClaim,
 ];
 
 export function lintAuthorizationValues(context: LintContext): void {
@@ -38,6 +39,7 @@ export function lintAuthorizationValues(context: LintContext): void {
     const workloads = context.selected(policy);
     for (const value of values) lintPort(context, policy, value, workloads);
     lintTokens(context, policy, values, workloads);
+    lintTokenHeader(context, policy, values, workloads);
   }
 }
 
@@ -104,6 +106,45 @@ function lintRequestPrincipal(context: LintContext, policy: AuthorizationPolicy,
   if (value.field !== 'requestPrincipals' || text.includes('/') || text.includes('*')) return;
   const message = `a request principal is \`issuer/subject\`; \`${text}\` only matches a token with an empty subject`;
   context.report('MSH039', policy, value.path, message);
+}
+
+/** Claims that hold words separated by spaces are split before they are compared. */
+const SPACED_CLAIM = /^request\.auth\.claims\[(?:scope|permission)\]$/;
+
+function lintSpacedClaim(context: LintContext, policy: AuthorizationPolicy, { field, value, path }: PolicyValue): void {
+  if (!SPACED_CLAIM.test(field) || !value.includes(' ')) return;
+  context.report(
+    'MSH041',
+    policy,
+    path,
+    `this claim is split into words: \`${value}\` never matches, each word of it may`,
+  );
+}
+
+/** A token in the Authorization header is taken away once it is validated. */
+function lintTokenHeader(
+  context: LintContext,
+  policy: AuthorizationPolicy,
+  values: readonly PolicyValue[],
+  workloads: readonly Workload[],
+): void {
+  const value = values.find(({ field }) => field.toLowerCase() === 'request.headers[authorization]');
+  if (value === undefined) return;
+  const taker = context.config.requestAuthentications.find(
+    (request) =>
+      request.spec.jwtRules?.some(readsAuthorizationHeader) === true &&
+      context.selected(request).some((workload) => workloads.includes(workload)),
+  );
+  if (taker === undefined) return;
+  const message = `RequestAuthentication ${taker.metadata.name} takes the header away before policies look at it, unless forwardOriginalToken is true`;
+  context.report('MSH042', policy, value.path, message);
+}
+
+function readsAuthorizationHeader(rule: JwtRule): boolean {
+  if (rule.forwardOriginalToken === true) return false;
+  if (rule.fromHeaders !== undefined)
+    return rule.fromHeaders.some(({ name }) => name.toLowerCase() === 'authorization');
+  return rule.fromParams === undefined && rule.fromCookies === undefined;
 }
 
 /** Sidecars compare the Host header with its port. */

@@ -3,7 +3,7 @@
  * @module
  */
 import { parseWorkloadIdentity } from '../identity/index.ts';
-import { isSelective, type AuthorizationPolicy } from '../istio/index.ts';
+import { isSelective, type AuthorizationPolicy, type ConfigPath } from '../istio/index.ts';
 import { rulesOf, valuesOf, workloadSubject, type LintContext, type PolicyValue } from './lint-context.ts';
 
 export function lintAuthorization(context: LintContext): void {
@@ -14,6 +14,7 @@ export function lintAuthorization(context: LintContext): void {
     for (const value of valuesOf(policy)) {
       lintNamespace(context, policy, value);
       lintPrincipal(context, policy, value);
+      lintServiceAccount(context, policy, value);
       lintHost(context, policy, value);
     }
     if (policy.spec.targetRef !== undefined || (policy.spec.targetRefs?.length ?? 0) > 0) {
@@ -103,21 +104,38 @@ function lintPrincipal(context: LintContext, policy: AuthorizationPolicy, { fiel
     context.report('MSH022', policy, path, `\`${trustDomain}\` is neither the mesh's trust domain nor an alias of it`);
     return;
   }
+  lintAccount(context, policy, path, { namespace, serviceAccount });
+}
+
+/** `serviceAccounts` without a namespace mean the policy's own. */
+function lintServiceAccount(context: LintContext, policy: AuthorizationPolicy, value: PolicyValue): void {
+  if (value.field !== 'serviceAccounts') return;
+  const [first = '', second] = value.value.split('/');
+  const account =
+    second === undefined
+      ? { namespace: policy.metadata.namespace, serviceAccount: first }
+      : { namespace: first, serviceAccount: second };
+  lintAccount(context, policy, value.path, account);
+}
+
+interface Account {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+function lintAccount(context: LintContext, policy: AuthorizationPolicy, path: ConfigPath, account: Account): void {
   const { serviceAccounts, workloads, workloadEntries } = context.config;
-  if (serviceAccounts.length + workloads.length === 0) return;
-  const known =
-    serviceAccounts.some((account) => account.namespace === namespace && account.name === serviceAccount) ||
-    workloads.some((workload) => workload.namespace === namespace && workload.serviceAccount === serviceAccount) ||
-    workloadEntries.some(
-      (entry) => entry.metadata.namespace === namespace && entry.spec.serviceAccount === serviceAccount,
-    );
-  if (!known)
-    context.report(
-      'MSH021',
-      policy,
-      path,
-      `no service account \`${serviceAccount}\` exists in namespace \`${namespace}\``,
-    );
+  const known = new Set([
+    ...serviceAccounts.map(({ namespace, name }) => `${namespace}/${name}`),
+    ...workloads.map(({ namespace, serviceAccount }) => `${namespace}/${serviceAccount}`),
+    ...workloadEntries.map(({ metadata, spec }) => `${metadata.namespace}/${spec.serviceAccount ?? ''}`),
+  ]);
+  const { namespace, serviceAccount } = account;
+  if (serviceAccounts.length + workloads.length === 0 || known.has(`${namespace}/${serviceAccount}`)) return;
+  const elsewhere = [...known].find((name) => name.endsWith(`/${serviceAccount}`));
+  const hint = elsewhere === undefined ? '' : `; there is \`${elsewhere}\``;
+  const message = `no service account \`${serviceAccount}\` exists in namespace \`${namespace}\`${hint}`;
+  context.report('MSH021', policy, path, message);
 }
 
 function isOwnTrustDomain(context: LintContext, trustDomain: string): boolean {

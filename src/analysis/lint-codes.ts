@@ -48,12 +48,16 @@ export const LINTS = {
   MSH038: ['error', 'a path that no request has'],
   MSH039: ['warning', 'a request principal without a slash matches no subject'],
   MSH040: ['warning', 'token attributes without a RequestAuthentication'],
+  MSH041: ['error', 'a claim split into words is compared with several'],
+  MSH042: ['warning', 'the header of a validated token is gone before policies look'],
 
   MSH050: ['error', 'identities on a port where mutual TLS is off', 'KIA0105'],
   MSH051: ['error', 'a DENY by identity that plaintext gets around'],
   MSH052: ['warning', 'an ALLOW by negation that plaintext satisfies'],
   MSH053: ['warning', 'an ALLOW rule with HTTP attributes is dropped on TCP ports'],
   MSH054: ['warning', 'a DENY rule with HTTP attributes widens on TCP ports'],
+  MSH055: ['warning', 'the address in remoteIpBlocks is one the caller can choose'],
+  MSH056: ['info', 'a DENY of an exact path is easy to miss'],
   MSH060: ['warning', 'from and to as separate rules'],
 
   MSH070: ['warning', 'the host of a DestinationRule is in no registry', 'IST0174', 'KIA0202'],
@@ -78,6 +82,8 @@ export const LINTS = {
   MSH095: ['info', 'a Service selects no workload'],
   MSH096: ['info', 'the injection annotation is deprecated', 'IST0135'],
   MSH097: ['warning', 'the injection annotation is never read'],
+  MSH098: ['warning', 'Services give one workload port different Service ports', 'IST0137'],
+  MSH099: ['warning', 'ServiceEntries give one host and port different protocols', 'IST0177'],
 
   MSH100: ['warning', 'a RequestAuthentication alone lets requests without a token in'],
   MSH110: ['error', 'several Sidecars select one workload', 'IST0110'],

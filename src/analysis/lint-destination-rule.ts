@@ -20,7 +20,9 @@ export function lintDestinationRules(context: LintContext): void {
     const services = servicesOf(context, rule);
     if (services.length === 0) {
       if (!isWide(rule.spec.host)) {
-        const message = `no Service and no ServiceEntry has the host \`${rule.spec.host}\``;
+        const full = context.registry.resolve(rule.spec.host, rule.metadata.namespace)?.host;
+        const hint = full === undefined ? '' : `; a name with a dot is taken as it is: write \`${full}\``;
+        const message = `no Service and no ServiceEntry has the host \`${rule.spec.host}\`${hint}`;
         context.report('MSH070', rule, ['spec', 'host'], message);
       }
       continue;

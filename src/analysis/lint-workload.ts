@@ -10,7 +10,9 @@ export function lintWorkloads(context: LintContext): void {
   lintNamespaces(context);
   for (const workload of context.config.workloads) lintAnnotation(context, workload);
   for (const workload of context.config.workloads) lintProtocols(context, workload);
+  for (const workload of context.config.workloads) lintServicePorts(context, workload);
   lintServices(context);
+  lintServiceEntries(context);
   lintSelectors(context);
   lintSidecars(context);
   lintTokens(context);
@@ -71,6 +73,39 @@ function lintProtocols(context: LintContext, workload: Workload): void {
         const message = `port ${target} is ${first.protocol} in Service ${first.service} and ${port.protocol} in ${service.name}; the oldest Service decides`;
         context.report('MSH092', workloadSubject(workload), [], message);
       }
+    }
+  }
+}
+
+/** One workload port that Services offer under different numbers: its inbound listener knows one of them. */
+function lintServicePorts(context: LintContext, workload: Workload): void {
+  const seen = new Map<number, { readonly port: number; readonly service: string }>();
+  for (const service of context.servicesOf(workload)) {
+    for (const { port, targetPort } of service.ports) {
+      const target = targetPortOf(workload, targetPort);
+      const first = target === undefined ? undefined : seen.get(target);
+      if (target !== undefined && first === undefined) seen.set(target, { port, service: service.name });
+      if (first === undefined || first.port === port || first.service === service.name) continue;
+      const message = `port ${target} is ${first.port} of Service ${first.service} and ${port} of ${service.name}`;
+      context.report('MSH098', workloadSubject(workload), [], message);
+    }
+  }
+}
+
+function lintServiceEntries(context: LintContext): void {
+  const seen = new Map<string, { readonly protocol: string; readonly entry: string }>();
+  for (const entry of context.config.serviceEntries) {
+    for (const host of entry.spec.hosts) {
+      entry.spec.ports?.forEach(({ number, protocol = '' }, index) => {
+        const key = `${host}:${number}`;
+        const mine = protocol.toUpperCase();
+        const first = seen.get(key);
+        if (first === undefined) seen.set(key, { protocol: mine, entry: entry.metadata.name });
+        else if (first.protocol !== mine) {
+          const message = `${key} is ${first.protocol || 'sniffed'} in ServiceEntry ${first.entry} and ${mine || 'sniffed'} here`;
+          context.report('MSH099', entry, ['spec', 'ports', index, 'protocol'], message);
+        }
+      });
     }
   }
 }

@@ -102,6 +102,9 @@ const annotated = (value: string): Manifest => deployment('web', { annotations: 
 const sidecar = (name: string, spec: Manifest): Manifest =>
   istio('Sidecar', name, { egress: [{ hosts: ['./*'] }], ...spec });
 
+const entry = (name: string, protocol: string): Manifest =>
+  istio('ServiceEntry', name, { hosts: ['a.com'], ports: [{ number: 80, name: 'x', protocol }] });
+
 const PAIRS: Readonly<Record<LintCode, Pair>> = {
   MSH001: {
     bad: [...web, peer({ selector: {} })],
@@ -206,6 +209,14 @@ const PAIRS: Readonly<Record<LintCode, Pair>> = {
     bad: [...web, allow(from({ requestPrincipals: ['*'] }))],
     good: [...web, tokens, allow(from({ requestPrincipals: ['*'] }))],
   },
+  MSH041: {
+    bad: [...web, tokens, allow({ when: [{ key: 'request.auth.claims[scope]', values: ['read write'] }] })],
+    good: [...web, tokens, allow({ when: [{ key: 'request.auth.claims[scope]', values: ['read', 'write'] }] })],
+  },
+  MSH042: {
+    bad: [...web, tokens, allow({ when: [{ key: 'request.headers[Authorization]', values: ['Bearer*'] }] })],
+    good: [...web, allow({ when: [{ key: 'request.headers[Authorization]', values: ['Bearer*'] }] })],
+  },
   MSH050: {
     bad: [...web, disable, allow(from({ principals: ['*'] }))],
     good: [...web, allow(from({ principals: ['*'] }))],
@@ -225,6 +236,14 @@ const PAIRS: Readonly<Record<LintCode, Pair>> = {
   MSH054: {
     bad: [...tcp, allow(to({ methods: ['GET'] }), deny)],
     good: [...web, allow(to({ methods: ['GET'] }), deny)],
+  },
+  MSH055: {
+    bad: [...web, allow(from({ remoteIpBlocks: ['10.0.0.0/8'] }))],
+    good: [...web, allow(from({ ipBlocks: ['10.0.0.0/8'] }))],
+  },
+  MSH056: {
+    bad: [...web, allow(to({ paths: ['/admin'] }), deny)],
+    good: [...web, allow(to({ paths: ['/admin', '/admin/*'] }), deny)],
   },
   MSH060: {
     bad: [...web, policy({ rules: [from({ principals: ['*'] }), to({ methods: ['GET'] })] })],
@@ -287,6 +306,14 @@ const PAIRS: Readonly<Record<LintCode, Pair>> = {
   MSH095: { bad: [...web, service('wbe')], good: web },
   MSH096: { bad: [namespace('shop'), annotated('true')], good: web },
   MSH097: { bad: [namespace('shop', {}), annotated('true')], good: [namespace('shop'), annotated('true')] },
+  MSH098: {
+    bad: [...web, service('web', { port: 81 }, { name: 'other' })],
+    good: [...web, service('web', {}, { name: 'other' })],
+  },
+  MSH099: {
+    bad: [entry('a', 'HTTP'), entry('b', 'TCP')],
+    good: [entry('a', 'HTTP'), entry('b', 'http')],
+  },
   MSH100: { bad: [...web, tokens], good: [...web, tokens, allow(from({ requestPrincipals: ['*'] }))] },
   MSH110: {
     bad: [...web, ...['a', 'b'].map((name) => sidecar(name, { workloadSelector: { labels: { app: 'web' } } }))],
@@ -326,6 +353,14 @@ describe('lint', () => {
       rule(tls('ISTIO_MUTUAL')),
     ];
     expect(lintOf(good)).toEqual([]);
+  });
+
+  it('knows what a service account without a namespace means', () => {
+    const accounts = { serviceAccounts: ['web', 'other/web', 'shop/web'] };
+    const found = lintOf([...web, deployment('client', { namespace: 'other' }), strict, allow(from(accounts))]);
+    expect(found.filter(({ code }) => code === 'MSH021').map(({ message }) => message)).toEqual([
+      'no service account `web` exists in namespace `other`; there is `shop/web`',
+    ]);
   });
 
   it('points at the value, in the order of the text', () => {
