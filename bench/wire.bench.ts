@@ -193,8 +193,8 @@ export async function run(size: 0 | 1): Promise<WireBench> {
   const handshakes: [number[], number[]] = [[], []];
   for (let round = 0; round <= parameters.rounds[size]; round++) {
     for (const i of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-      const rate = await timed(parameters.requests[size], CONCURRENCY, peers[i].request);
-      const opened = await timed(parameters.handshakes[size], 1, peers[i].handshake);
+      const rate = await timed(parameters.requests[size], CONCURRENCY, () => peers[i].request());
+      const opened = await timed(parameters.handshakes[size], 1, () => peers[i].handshake());
       if (round === 0) continue;
       requests[i].push(rate * 1_000);
       handshakes[i].push(opened * 1_000);

@@ -34,7 +34,10 @@ const FORMATS: Readonly<Record<string, OutputFormat>> = {
 export function parseOutputFormat(text: string): OutputFormat {
   const format = Object.hasOwn(FORMATS, text) ? FORMATS[text] : undefined;
   if (format === undefined) {
-    throw new MeshError('ERR_USAGE', `unknown output format \`${text}\`: expected table, wide, json or yaml${didYouMean(text, Object.keys(FORMATS))}`);
+    throw new MeshError(
+      'ERR_USAGE',
+      `unknown output format \`${text}\`: expected table, wide, json or yaml${didYouMean(text, Object.keys(FORMATS))}`,
+    );
   }
   return format;
 }

@@ -19,6 +19,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'run a scenario on the virtual clock (default: the shop of the brief)',
     load: async () => (await import('./verbs/run.ts')).runVerb,
   },
+  authz: {
+    summary: 'decide one request, or a stream of them, and say why',
+    load: async () => (await import('./verbs/authz.ts')).authzVerb,
+  },
+  x509: {
+    summary: 'validate certificate chains at an instant',
+    load: async () => (await import('./verbs/x509.ts')).x509Verb,
+  },
 };
 
 /** What a verb is also known as. */
@@ -39,7 +47,10 @@ async function main(argv: readonly string[]): Promise<void> {
     for (const command of program.commands) overrideExit(command);
   } else {
     if (first !== undefined && !first.startsWith('-') && first !== 'help') {
-      throw new MeshError('ERR_USAGE', `unknown command \`${first}\`${didYouMean(first, Object.keys(VERBS))}; see \`meshproof --help\``);
+      throw new MeshError(
+        'ERR_USAGE',
+        `unknown command \`${first}\`${didYouMean(first, Object.keys(VERBS))}; see \`meshproof --help\``,
+      );
     }
     for (const [known, { summary }] of Object.entries(VERBS)) program.command(known).description(summary);
     program.addHelpText('after', '\nStart with `meshproof run`, then `meshproof <command> --help`.');

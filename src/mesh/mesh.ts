@@ -2,7 +2,15 @@
  * The mesh as users meet it: simulation and telemetry behind one object.
  * @module
  */
-import { DEFAULT_EPOCH, DEFAULT_SEED, type EventLog, type Instant, MeshError, parseDuration, parseInstant } from '../core/index.ts';
+import {
+  DEFAULT_EPOCH,
+  DEFAULT_SEED,
+  type EventLog,
+  type Instant,
+  MeshError,
+  parseDuration,
+  parseInstant,
+} from '../core/index.ts';
 import {
   EMPTY_MESH_CONFIG,
   mergeConfig,
@@ -122,16 +130,23 @@ export class Mesh implements AsyncDisposable {
    * @throws ConfigError (nothing is changed)
    */
   async apply(change: string | readonly PolicyResource[]): Promise<void> {
-    const resources = typeof change === 'string' ? policyResources(parseManifests(change, { origin: 'apply' })) : change;
+    const resources =
+      typeof change === 'string' ? policyResources(parseManifests(change, { origin: 'apply' })) : change;
     for (const resource of resources) validateResource(resource);
-    await this.#simulation.reconfigure(mergeConfig(this.config, resources), { applied: resources.map(refOf), removed: [] });
+    await this.#simulation.reconfigure(mergeConfig(this.config, resources), {
+      applied: resources.map(refOf),
+      removed: [],
+    });
   }
 
   /** Like `kubectl delete`. @throws MeshError `ERR_REQUEST_INVALID` when there is no such resource */
   async remove(ref: ResourceRef): Promise<void> {
     const after = removeResource(this.config, ref);
     if (after === this.config) {
-      throw new MeshError('ERR_REQUEST_INVALID', `no ${ref.kind} \`${ref.namespace}/${ref.name}\` in the configuration`);
+      throw new MeshError(
+        'ERR_REQUEST_INVALID',
+        `no ${ref.kind} \`${ref.namespace}/${ref.name}\` in the configuration`,
+      );
     }
     await this.#simulation.reconfigure(after, { applied: [], removed: [ref] });
   }

@@ -73,6 +73,8 @@ export interface Run {
   /** Where the clock stood at the end; before the planned end if the run was interrupted. */
   readonly end: Instant;
   readonly mesh: Mesh;
+  /** Services with a declared profile, in the scenario's order. */
+  readonly services: readonly string[];
   readonly access: readonly AccessAttempt[];
   readonly lowcode: readonly RunResult[];
   /** Workload whose identity low-code clients run under, and the gateway they call. */
@@ -128,6 +130,7 @@ class ScenarioRunner {
         start,
         end: mesh.clock.now(),
         mesh,
+        services: Object.keys(this.#scenario.services ?? {}),
         access,
         lowcode: lowcodeRuns,
         ...(lowcode === undefined ? {} : { lowcodeRoute: { as: lowcode.as, gateway: lowcode.gateway } }),
@@ -150,13 +153,17 @@ class ScenarioRunner {
     const applications: Record<string, Application> = {};
     for (const workload of config.workloads) {
       const service = this.#scenario.services?.[workload.name];
-      if (service?.responses !== undefined) applications[`${workload.namespace}/${workload.name}`] = answering(service, echoApplication(workload));
+      if (service?.responses !== undefined)
+        applications[`${workload.namespace}/${workload.name}`] = answering(service, echoApplication(workload));
     }
     return Mesh.start({
       config,
       seed: this.#seed,
       ...(clock?.start === undefined ? {} : { start: clock.start }),
-      ca: { ...(ca?.leafTtl === undefined ? {} : { leafTtl: ca.leafTtl }), ...(ca?.key === undefined ? {} : { key: ca.key }) },
+      ca: {
+        ...(ca?.leafTtl === undefined ? {} : { leafTtl: ca.leafTtl }),
+        ...(ca?.key === undefined ? {} : { key: ca.key }),
+      },
       rotation: {
         ...(rotation?.graceRatio === undefined ? {} : { graceRatio: rotation.graceRatio }),
         ...(rotation?.jitterRatio === undefined ? {} : { jitterRatio: rotation.jitterRatio }),
@@ -180,7 +187,13 @@ class ScenarioRunner {
       const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
         throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
       });
-      const client = withRequests(importLowCode(text, { file }), (requests ?? []).map(({ body, ...rest }) => ({ ...rest, ...(body === undefined ? {} : { body: JSON.parse(JSON.stringify(body)) }) })));
+      const client = withRequests(
+        importLowCode(text, { file }),
+        (requests ?? []).map(({ body, ...rest }) => ({
+          ...rest,
+          ...(body === undefined ? {} : { body: JSON.parse(JSON.stringify(body)) }),
+        })),
+      );
       runs.push(
         await runClient(client, {
           now: mesh.clock.now(),
@@ -198,7 +211,12 @@ class ScenarioRunner {
               headers: call.headers,
               ...(call.body === undefined ? {} : { body: call.body }),
             });
-            const headers = Object.fromEntries(Object.entries(outcome.headers).map(([name, value]) => [name, typeof value === 'string' ? value : value.join(', ')]));
+            const headers = Object.fromEntries(
+              Object.entries(outcome.headers).map(([name, value]) => [
+                name,
+                typeof value === 'string' ? value : value.join(', '),
+              ]),
+            );
             return { status: outcome.status, headers, body: outcome.body, evidence: outcome.reason };
           },
         }),
@@ -240,7 +258,8 @@ class ScenarioRunner {
       parseManifests(text, { origin: file });
       await mesh.apply(text);
     }
-    for (const { kind, namespace = 'default', name } of event.remove ?? []) await mesh.remove({ kind, namespace, name });
+    for (const { kind, namespace = 'default', name } of event.remove ?? [])
+      await mesh.remove({ kind, namespace, name });
     if (event.rotation !== undefined) this.#rotation(mesh, event.rotation);
     if (event.ca !== undefined) mesh.simulation.ca.available = event.ca === 'up';
   }
@@ -295,10 +314,18 @@ function callerName(from: Caller): string {
 
 /** Drops keys that hold `undefined`, which YAML cannot write but types allow. */
 function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
 }
 
-function requestOf(request: AccessFile['request']): { method?: string; path?: string; host?: string; headers?: Readonly<Record<string, string>>; body?: string } {
+function requestOf(request: AccessFile['request']): {
+  method?: string;
+  path?: string;
+  host?: string;
+  headers?: Readonly<Record<string, string>>;
+  body?: string;
+} {
   return defined(request ?? {});
 }
 
@@ -317,7 +344,8 @@ function profileOf(service: ServiceFile | undefined): ServiceProfile {
 function shareOf(connections: number, rates: readonly number[], index: number): number {
   const total = rates.reduce((sum, rate) => sum + rate, 0);
   if (total === 0) return Math.max(1, Math.floor(connections / rates.length));
-  const upTo = (count: number): number => Math.round((connections * rates.slice(0, count).reduce((sum, rate) => sum + rate, 0)) / total);
+  const upTo = (count: number): number =>
+    Math.round((connections * rates.slice(0, count).reduce((sum, rate) => sum + rate, 0)) / total);
   return Math.max(1, upTo(index + 1) - upTo(index));
 }
 
@@ -326,9 +354,15 @@ function answering(service: ServiceFile, otherwise: Application): Application {
   const responses = service.responses ?? [];
   return (request) => {
     const path = request.path.replace(/\?.*$/, '');
-    const found = responses.find((response) => response.path === path && (response.method ?? request.method) === request.method);
+    const found = responses.find(
+      (response) => response.path === path && (response.method ?? request.method) === request.method,
+    );
     if (found === undefined) return otherwise(request);
-    return { status: found.status ?? 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(found.body ?? {}) };
+    return {
+      status: found.status ?? 200,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(found.body ?? {}),
+    };
   };
 }
 
@@ -344,9 +378,17 @@ function check(expectation: ExpectationFile, mesh: Mesh, start: Instant, at: Ins
   if (rotated !== undefined) {
     const { min = 0, max = Number.POSITIVE_INFINITY } = rotated;
     const range = max === Number.POSITIVE_INFINITY ? `at least ${min}` : `${min} to ${max}`;
-    return { text: `${when}: ${range} certificates rotated`, ok: rotations >= min && rotations <= max, seen: String(rotations) };
+    return {
+      text: `${when}: ${range} certificates rotated`,
+      ok: rotations >= min && rotations <= max,
+      seen: String(rotations),
+    };
   }
   const limit = lost ?? 0;
   const whose = flow === undefined ? 'in all flows' : `in ${flow}`;
-  return { text: `${when}: ${limit} requests lost ${whose}`, ok: lostSeen === limit, seen: lostSeen.toLocaleString('en-US') };
+  return {
+    text: `${when}: ${limit} requests lost ${whose}`,
+    ok: lostSeen === limit,
+    seen: lostSeen.toLocaleString('en-US'),
+  };
 }

@@ -65,8 +65,10 @@ function describe(issue: z.core.$ZodIssue, object: SourceObject): readonly strin
 }
 
 function plainMessage(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_value') return `expected ${issue.values.map((value) => `\`${String(value)}\``).join(' or ')}`;
-  if (issue.code === 'invalid_type') return issue.input === undefined ? `missing; expected ${issue.expected}` : `expected ${issue.expected}`;
+  if (issue.code === 'invalid_value')
+    return `expected ${issue.values.map((value) => `\`${String(value)}\``).join(' or ')}`;
+  if (issue.code === 'invalid_type')
+    return issue.input === undefined ? `missing; expected ${issue.expected}` : `expected ${issue.expected}`;
   if (issue.code === 'invalid_union') return 'none of the forms this field can take';
   return issue.message === 'Invalid input' ? 'not valid here' : issue.message;
 }
@@ -79,7 +81,9 @@ function plainMessage(issue: z.core.$ZodIssue): string {
 export async function loadScenario(nameOrPath: string = DEFAULT_SCENARIO): Promise<LoadedScenario> {
   const shipped = await shippedScenarios();
   const named = shipped.find((name) => name === nameOrPath || name.replace(/^\d+-/, '') === nameOrPath);
-  const file = (await scenarioFileAt(resolve(nameOrPath))) ?? (named === undefined ? undefined : join(SHIPPED, named, 'scenario.yaml'));
+  const file =
+    (await scenarioFileAt(resolve(nameOrPath))) ??
+    (named === undefined ? undefined : join(SHIPPED, named, 'scenario.yaml'));
   if (file === undefined) {
     const hint = didYouMean(nameOrPath, [...shipped, ...shipped.map((name) => name.replace(/^\d+-/, ''))]);
     throw new MeshError(

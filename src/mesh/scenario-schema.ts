@@ -35,7 +35,9 @@ export interface ResponseFile {
 export interface LowCodeClientFile {
   readonly file: string;
   /** Calls on the resources of an export that holds no queries. */
-  readonly requests?: readonly { readonly resource: string; readonly method: string; readonly path: string; readonly body?: unknown }[] | undefined;
+  readonly requests?:
+    | readonly { readonly resource: string; readonly method: string; readonly path: string; readonly body?: unknown }[]
+    | undefined;
   /** Body of what starts the flow. */
   readonly trigger?: unknown;
 }
@@ -59,14 +61,18 @@ export interface FlowFile {
 export interface EventFile {
   readonly at: string;
   readonly apply?: string | readonly string[] | undefined;
-  readonly remove?: readonly { readonly kind: string; readonly namespace?: string | undefined; readonly name: string }[] | undefined;
+  readonly remove?:
+    | readonly { readonly kind: string; readonly namespace?: string | undefined; readonly name: string }[]
+    | undefined;
   readonly rotation?: 'on' | 'off' | undefined;
   readonly ca?: 'up' | 'down' | undefined;
   readonly note?: string | undefined;
 }
 
 export interface AccessFile {
-  readonly from: string | { readonly workload?: string | undefined; readonly certificate?: CertificateName | undefined };
+  readonly from:
+    | string
+    | { readonly workload?: string | undefined; readonly certificate?: CertificateName | undefined };
   readonly to: string;
   readonly request?: RequestFile | undefined;
   readonly expect?: 'allow' | 'deny' | 'handshake-failure' | 'unreachable' | 'timeout' | undefined;
@@ -89,7 +95,11 @@ export interface ScenarioFile {
   readonly manifests: readonly string[];
   readonly ca?: { readonly leafTtl?: string | undefined; readonly key?: KeyName | undefined } | undefined;
   readonly rotation?:
-    | { readonly enabled?: boolean | undefined; readonly graceRatio?: number | undefined; readonly jitterRatio?: number | undefined }
+    | {
+        readonly enabled?: boolean | undefined;
+        readonly graceRatio?: number | undefined;
+        readonly jitterRatio?: number | undefined;
+      }
     | undefined;
   readonly services?: Readonly<Record<string, ServiceFile>> | undefined;
   readonly traffic?: readonly FlowFile[] | undefined;
@@ -100,7 +110,9 @@ export interface ScenarioFile {
 }
 
 /** `12ms`, `24h`, `1h30m` */
-const duration = z.string().check(z.regex(/^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d))+$|^0$/, 'expected a duration such as 24h, 1h30m or 250ms'));
+const duration = z
+  .string()
+  .check(z.regex(/^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d))+$|^0$/, 'expected a duration such as 24h, 1h30m or 250ms'));
 /** `0.2%`, or a plain number of percent */
 const percent = z.union([
   z.string().check(z.regex(/^\d+(\.\d+)?%$/, 'expected a percentage such as 0.2%')),
@@ -151,7 +163,9 @@ const flow = z.strictObject({
 const event = z.strictObject({
   at: duration,
   apply: z.optional(z.union([z.string(), z.array(z.string())])),
-  remove: z.optional(z.array(z.strictObject({ kind: z.string(), namespace: z.optional(z.string()), name: z.string() }))),
+  remove: z.optional(
+    z.array(z.strictObject({ kind: z.string(), namespace: z.optional(z.string()), name: z.string() })),
+  ),
   rotation: z.optional(z.enum(['on', 'off'])),
   ca: z.optional(z.enum(['up', 'down'])),
   note: z.optional(z.string()),
@@ -204,7 +218,14 @@ const scenario = z.strictObject({
         z.strictObject({
           file: z.string(),
           requests: z.optional(
-            z.array(z.strictObject({ resource: z.string(), method: z.string(), path: z.string(), body: z.optional(z.unknown()) })),
+            z.array(
+              z.strictObject({
+                resource: z.string(),
+                method: z.string(),
+                path: z.string(),
+                body: z.optional(z.unknown()),
+              }),
+            ),
           ),
           trigger: z.optional(z.unknown()),
         }),

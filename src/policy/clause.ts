@@ -115,7 +115,11 @@ export function operationClauses(operation: Operation, path: string, context: Cl
   );
 }
 
-export function conditionClauses({ key, values, notValues }: Condition, path: string, context: ClauseContext): CompiledClauses {
+export function conditionClauses(
+  { key, values, notValues }: Condition,
+  path: string,
+  context: ClauseContext,
+): CompiledClauses {
   if (!CONDITION_KEY.test(key)) {
     return { clauses: [], faults: [{ path: `${path}.key`, message: `unknown key \`${key}\``, unknownKey: true }] };
   }
@@ -204,7 +208,8 @@ function requestMatcher(key: string, values: readonly string[], context: ClauseC
   if (path === undefined) return { faults: [`\`${key}\` has no [name]`] };
   // External authorizers are asked before any token is read.
   if (context.action === 'CUSTOM') return { matcher: ABSENT, faults: [] };
-  const matcher = key === 'request.auth.principal' ? new RequestPrincipalMatcher(values) : new ClaimMatcher(path, values);
+  const matcher =
+    key === 'request.auth.principal' ? new RequestPrincipalMatcher(values) : new ClaimMatcher(path, values);
   return { matcher, faults: [] };
 }
 

@@ -185,5 +185,8 @@ function portsNamed(policy: AuthorizationPolicy): readonly number[] {
       .filter((when) => when.key === 'destination.port')
       .flatMap((when) => [when.values, when.notValues]),
   ]);
-  return lists.flatMap((list) => list ?? []).filter(isPort).map(Number);
+  return lists
+    .flatMap((list) => list ?? [])
+    .filter(isPort)
+    .map(Number);
 }

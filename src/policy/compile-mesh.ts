@@ -7,7 +7,11 @@ import { didYouMean } from '../core/suggest.ts';
 import type { Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import { type ClientTls, type ClientTlsQuestion, compileClientTls, type CompiledClientTls } from './client-tls.ts';
-import { type AuthorizationOptions, type CompiledAuthorization, compileAuthorization } from './compile-authorization.ts';
+import {
+  type AuthorizationOptions,
+  type CompiledAuthorization,
+  compileAuthorization,
+} from './compile-authorization.ts';
 import type { Decision, DecisionTrace } from './decision.ts';
 import { type InboundPort, inboundPorts, type ProtocolClass } from './inbound-ports.ts';
 import {
@@ -42,7 +46,10 @@ export class CompiledMesh {
   workload(name: string): Workload {
     const found = this.#workloads.get(name);
     if (found !== undefined) return found;
-    throw new MeshError('ERR_REQUEST_INVALID', `no workload \`${name}\` in the configuration${didYouMean(name, this.#workloads.keys())}`);
+    throw new MeshError(
+      'ERR_REQUEST_INVALID',
+      `no workload \`${name}\` in the configuration${didYouMean(name, this.#workloads.keys())}`,
+    );
   }
 
   /** Decides one request or raw connection at its destination. @throws MeshError `ERR_REQUEST_INVALID` */
@@ -71,7 +78,8 @@ export class CompiledMesh {
     if (typeof from === 'object' && 'endpoint' in from) return this.#clientTls.decide(from);
     const client = typeof from === 'string' ? this.workload(from) : from;
     const service = this.registry.resolve(to ?? '', client.namespace);
-    if (service === undefined) throw new MeshError('ERR_REQUEST_INVALID', `no service \`${to}\` is visible from namespace ${client.namespace}`);
+    if (service === undefined)
+      throw new MeshError('ERR_REQUEST_INVALID', `no service \`${to}\` is visible from namespace ${client.namespace}`);
     const servicePort = port ?? 0;
     const [endpoint] = service.endpoints(servicePort);
     if (endpoint !== undefined) return this.#clientTls.decide({ from: client, service, port: servicePort, endpoint });

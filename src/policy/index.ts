@@ -8,6 +8,7 @@ export * from './decision.ts';
 export * from './explain.ts';
 export type { ExternalAuthorizer, ExternalVerdict } from './external-authorizer.ts';
 export * from './path-normalization.ts';
+export * from './request-reader.ts';
 export type { RequestAttributes } from './request-view.ts';
 export * from './request.ts';
 export * from './client-tls.ts';

@@ -252,7 +252,11 @@ function assemble(always: readonly IndexedRule[], buckets: readonly Bucket[], de
     always,
     [...texts.values()].map((group) => new TextIndex(group.source, group.exact, group.prefix, group.suffix)),
     [...blocks.values()].map(
-      (group) => new BlockIndex(group.source, [...group.byBits].map(([bits, nodes]) => ({ bits, nodes }))),
+      (group) =>
+        new BlockIndex(
+          group.source,
+          [...group.byBits].map(([bits, nodes]) => ({ bits, nodes })),
+        ),
     ),
   );
 }

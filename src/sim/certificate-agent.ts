@@ -155,6 +155,13 @@ export class CertificateAgent {
     if (svid === undefined) return;
     this.#svid = svid;
     const { serial, notBefore, notAfter } = certificate;
-    this.#options.events.append({ kind: 'certificate.issued', spiffeId: this.spiffeId, serial, notBefore, notAfter, reason });
+    this.#options.events.append({
+      kind: 'certificate.issued',
+      spiffeId: this.spiffeId,
+      serial,
+      notBefore,
+      notAfter,
+      reason,
+    });
   }
 }

@@ -4,7 +4,13 @@
  */
 import { addMs, assertNever, DAY_MS, type Instant, type Rng } from '../core/index.ts';
 import type { SpiffeId } from '../identity/index.ts';
-import { CertificateAuthority, generateKeyPair, createCsr, type KeyAlgorithm } from '../pki/index.ts';
+import {
+  CertificateAuthority,
+  createCsr,
+  createForeignCertificate,
+  generateKeyPair,
+  type KeyAlgorithm,
+} from '../pki/index.ts';
 import type { Credential } from '../wire/index.ts';
 import type { MeshCa } from './mesh-ca.ts';
 import type { CallerCertificate } from './request.ts';
@@ -40,13 +46,26 @@ export async function foreignCredential(options: ForeignCredentialOptions): Prom
       return signed(options, (csr) => rogue.issueSvid(csr, { spiffeId, at, ttlMs: DAY_MS }));
     }
     case 'self-signed':
-      throw new Error('pending');
+      return selfSigned(spiffeId, at);
     default:
       return assertNever(certificate);
   }
 }
 
-function signed({ key, spiffeId }: ForeignCredentialOptions, sign: (csr: Uint8Array) => Credential['chain']): Credential {
+function signed(
+  { key, spiffeId }: ForeignCredentialOptions,
+  sign: (csr: Uint8Array) => Credential['chain'],
+): Credential {
   const keyPair = generateKeyPair(key);
   return { chain: sign(createCsr(keyPair, { spiffeId })), key: keyPair };
+}
+
+async function selfSigned(spiffeId: SpiffeId, at: Instant): Promise<Credential> {
+  const made = await createForeignCertificate({
+    commonName: 'self',
+    uris: [spiffeId],
+    notBefore: at,
+    notAfter: addMs(at, DAY_MS),
+  });
+  return { chain: [made.certificate], key: made.key };
 }

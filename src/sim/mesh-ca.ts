@@ -45,7 +45,12 @@ export class MeshCa {
     const at = addMs(options.at, -CA_AGE_MS);
     const seeded = (name: string): { readonly rng?: Rng } => (rng === undefined ? {} : { rng: rng.fork(name) });
     this.root = CertificateAuthority.createRoot({ trustDomain, at, ttlMs: ROOT_TTL_MS, key, ...seeded('root') });
-    this.intermediate = this.root.createIntermediate({ at, ttlMs: INTERMEDIATE_TTL_MS, key, ...seeded('intermediate') });
+    this.intermediate = this.root.createIntermediate({
+      at,
+      ttlMs: INTERMEDIATE_TTL_MS,
+      key,
+      ...seeded('intermediate'),
+    });
     // Istio hands every sidecar one bundle for all trust domains it accepts.
     const domains = [trustDomain, ...options.acceptedTrustDomains];
     this.#bundles = TrustBundleSet.of(Object.fromEntries(domains.map((domain) => [domain, [this.root.certificate]])));
@@ -60,7 +65,10 @@ export class MeshCa {
    * Signs a request for the identity of an authenticated caller.
    * @throws MeshError `ERR_PKI_ISSUE`
    */
-  sign(csr: Uint8Array, options: { readonly spiffeId: SpiffeId; readonly at: Instant; readonly ttlMs: number }): readonly Certificate[] {
+  sign(
+    csr: Uint8Array,
+    options: { readonly spiffeId: SpiffeId; readonly at: Instant; readonly ttlMs: number },
+  ): readonly Certificate[] {
     if (!this.available) throw new MeshError('ERR_PKI_ISSUE', 'the certificate authority is unavailable');
     return this.intermediate.issueSvid(csr, options);
   }

@@ -34,7 +34,9 @@ function seenThroughSidecar(failure: OutboundFailure): Seen {
           : `TLS_error:_${failure.reason}`,
       );
     case 'verify-server':
-      return connectFailure('TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end');
+      return connectFailure(
+        'TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end',
+      );
     case 'reset-before-response':
     case 'reset-during-response':
       return {
@@ -46,7 +48,12 @@ function seenThroughSidecar(failure: OutboundFailure): Seen {
     case 'timeout':
       return { status: 504, flags: 'UT', details: 'response_timeout', body: 'upstream request timeout' };
     case 'protocol':
-      return { status: 502, flags: 'UPE', details: 'http1.codec_error', body: `${UPSTREAM_ERROR} reset reason: protocol error` };
+      return {
+        status: 502,
+        flags: 'UPE',
+        details: 'http1.codec_error',
+        body: `${UPSTREAM_ERROR} reset reason: protocol error`,
+      };
     case 'invalid-request':
       return { status: 400, flags: 'DPE', details: failure.reason, body: 'Bad Request' };
     case 'closed':
@@ -122,7 +129,8 @@ const NO_CONNECTION: OutcomeConnection = { security: 'none', resumed: false };
 
 function resultOf(failure: OutboundFailure, refusal: InboundRefusal | undefined): OutcomeResult {
   if (failure.stage === 'timeout') return 'timeout';
-  if (refusal !== undefined || failure.stage === 'handshake' || failure.stage === 'verify-server') return 'handshake-failure';
+  if (refusal !== undefined || failure.stage === 'handshake' || failure.stage === 'verify-server')
+    return 'handshake-failure';
   return 'unreachable';
 }
 

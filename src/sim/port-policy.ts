@@ -27,7 +27,9 @@ export function portPolicy(compiled: CompiledMesh, workload: Workload, port: num
 }
 
 function firstBytes(flight: FirstFlight): FirstBytes {
-  return flight.kind === 'raw' ? { transport: 'raw', bytes: flight.looksLike } : { transport: 'tls', alpn: flight.alpn };
+  return flight.kind === 'raw'
+    ? { transport: 'raw', bytes: flight.looksLike }
+    : { transport: 'tls', alpn: flight.alpn };
 }
 
 function unterminated(protocol: 'http' | 'tcp', flight: FirstFlight): FilterChain {

@@ -7,14 +7,26 @@
  */
 import type { Instant } from '../core/index.ts';
 import type { AuthorizationRequest, Decision, RequestAuthAttributes } from '../policy/index.ts';
-import { type FilterChain, type FirstFlight, type InboundExchange, InboundListener, type InboundOptions } from '../wire/index.ts';
+import {
+  type FilterChain,
+  type FirstFlight,
+  type InboundExchange,
+  InboundListener,
+  type InboundOptions,
+} from '../wire/index.ts';
 import type { Application } from './application.ts';
 import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
 
 /** What request authentication made of a request. */
 export type TokenVerdict =
   | { readonly ok: true; readonly auth?: RequestAuthAttributes; readonly headers?: InboundExchange['headers'] }
-  | { readonly ok: false; readonly status: number; readonly body: string; readonly details: string; readonly wwwAuthenticate?: string };
+  | {
+      readonly ok: false;
+      readonly status: number;
+      readonly body: string;
+      readonly details: string;
+      readonly wwwAuthenticate?: string;
+    };
 
 /** What the configuration says about one workload port. Replaced as a whole when the configuration changes. */
 export interface PortPolicy {
@@ -42,7 +54,10 @@ export interface ServerSidecarOptions {
   readonly application: Application;
   readonly ledger: ExchangeLedger;
   readonly now: () => Instant;
-  readonly listener: Pick<InboundOptions, 'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion'>;
+  readonly listener: Pick<
+    InboundOptions,
+    'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion'
+  >;
 }
 
 /** Applications get at most this much body: a bound against memory, not a limit of Istio's. */
@@ -103,7 +118,10 @@ export class ServerSidecar implements AsyncDisposable {
       if (record) record.details = verdict.details;
       exchange.reply({
         status: verdict.status,
-        headers: { 'content-type': 'text/plain', ...(verdict.wwwAuthenticate === undefined ? {} : { 'www-authenticate': verdict.wwwAuthenticate }) },
+        headers: {
+          'content-type': 'text/plain',
+          ...(verdict.wwwAuthenticate === undefined ? {} : { 'www-authenticate': verdict.wwwAuthenticate }),
+        },
         body: verdict.body,
       });
       return undefined;
@@ -154,7 +172,8 @@ export class ServerSidecar implements AsyncDisposable {
 
   #serve(exchange: InboundExchange, path: string, record: ExchangeRecord | undefined): void | Promise<void> {
     if (record) record.reached = true;
-    const hasBody = exchange.headers['content-length'] !== undefined || exchange.headers['transfer-encoding'] !== undefined;
+    const hasBody =
+      exchange.headers['content-length'] !== undefined || exchange.headers['transfer-encoding'] !== undefined;
     if (!hasBody) return this.#answer(exchange, path, new Uint8Array());
     return exchange.body(BODY_BYTES_MAX).then((body) => {
       if (record) record.applicationBytes = body.length;

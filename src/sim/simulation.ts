@@ -21,15 +21,17 @@ import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/i
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
 import { type CompiledMesh, compileMesh } from '../policy/index.ts';
-import { AddressBook, type Credential, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
+import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
 import { type Application, echoApplication } from './application.ts';
 import { CertificateAgent } from './certificate-agent.ts';
+import { callerKind, type Departure, departureOf } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
-import { foreignCredential } from './foreign-credentials.ts';
 import { MeshCa } from './mesh-ca.ts';
 import { outcomeOf } from './outcome.ts';
 import { portPolicy } from './port-policy.ts';
+import { predict } from './prediction.ts';
 import type { Caller, MeshRequest, Outcome } from './request.ts';
+import { podAddress, type RunningWorkload } from './running-workload.ts';
 import { type PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -44,28 +46,6 @@ export interface SimulationOptions {
   readonly rotation?: Partial<RotationPolicy>;
   /** Applications by `namespace/workload`; an echo where none is given. */
   readonly applications?: Readonly<Record<string, Application>>;
-}
-
-/** What runs for one workload. */
-interface RunningWorkload {
-  readonly workload: Workload;
-  readonly name: string;
-  readonly ip: string;
-  readonly spiffeId: SpiffeId;
-  readonly agent: CertificateAgent | undefined;
-  readonly application: Application;
-  readonly ports: Map<number, Promise<ServerSidecar>>;
-}
-
-/** How a request leaves its caller. */
-interface Departure {
-  readonly peer: PeerRef;
-  readonly link: string;
-  readonly namespace: string;
-  readonly viaSidecar: boolean;
-  readonly ip: string;
-  readonly route: (target: Target, address: { host: string; port: number }) => OutboundRoute;
-  readonly oneShot: boolean;
 }
 
 export class Simulation implements AsyncDisposable {
@@ -129,7 +109,11 @@ export class Simulation implements AsyncDisposable {
   #startWorkload(workload: Workload, index: number): void {
     const { namespace, serviceAccount } = workload;
     const name = `${namespace}/${workload.name}`;
-    const spiffeId = workloadSpiffeId({ trustDomain: this.#compiled.config.settings.trustDomain, namespace, serviceAccount });
+    const spiffeId = workloadSpiffeId({
+      trustDomain: this.#compiled.config.settings.trustDomain,
+      namespace,
+      serviceAccount,
+    });
     const agent = workload.injected ? this.#agent(name, spiffeId) : undefined;
     this.#running.set(name, {
       workload,
@@ -177,7 +161,10 @@ export class Simulation implements AsyncDisposable {
    * Replaces the configuration at this instant. Requests on open connections are decided by the new policies; ports
    * whose way of accepting connections changes drop theirs.
    */
-  async reconfigure(config: MeshConfig, changed: { readonly applied: readonly PolicyRef[]; readonly removed: readonly PolicyRef[] }): Promise<void> {
+  async reconfigure(
+    config: MeshConfig,
+    changed: { readonly applied: readonly PolicyRef[]; readonly removed: readonly PolicyRef[] },
+  ): Promise<void> {
     this.#assertOpen();
     const before = this.#compiled;
     this.#compiled = compileMesh(config);
@@ -187,7 +174,10 @@ export class Simulation implements AsyncDisposable {
     let redial = changed.applied.some(isClientSide) || changed.removed.some(isClientSide);
     for (const { workload, ports } of this.#running.values()) {
       for (const [port, sidecar] of ports) {
-        const [was, is] = [before.peerAuthentication(workload, port).mode, this.#compiled.peerAuthentication(workload, port).mode];
+        const [was, is] = [
+          before.peerAuthentication(workload, port).mode,
+          this.#compiled.peerAuthentication(workload, port).mode,
+        ];
         if (was === is) continue;
         redial = true;
         (await sidecar).closeConnections();
@@ -209,12 +199,25 @@ export class Simulation implements AsyncDisposable {
     const sidecar = await this.#port(target.workload, target.endpoint.port);
     const route = departure.route(target, sidecar.address);
     const once = departure.oneShot || marks.fresh === true;
-    const outcome = await this.#send(request, { departure, target, route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route, once });
+    const outcome = await this.#send(request, {
+      departure,
+      target,
+      route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
+      once,
+    });
     this.#report(request, { departure, target, outcome, flow: marks.flow });
     return outcome;
   }
 
-  async #send(request: MeshRequest, way: { readonly departure: Departure; readonly target: Target; readonly route: OutboundRoute; readonly once: boolean }): Promise<Outcome> {
+  async #send(
+    request: MeshRequest,
+    way: {
+      readonly departure: Departure;
+      readonly target: Target;
+      readonly route: OutboundRoute;
+      readonly once: boolean;
+    },
+  ): Promise<Outcome> {
     const { departure, target, route, once } = way;
     const requestId = request.headers?.['x-request-id'] ?? this.#requestId();
     const record = this.#ledger.open(requestId);
@@ -238,7 +241,15 @@ export class Simulation implements AsyncDisposable {
     return connection === undefined ? undefined : this.#ledger.takeRefusal(connection.local);
   }
 
-  #report(request: MeshRequest, facts: { readonly departure: Departure; readonly target: Target; readonly outcome: Outcome; readonly flow: string | undefined }): void {
+  #report(
+    request: MeshRequest,
+    facts: {
+      readonly departure: Departure;
+      readonly target: Target;
+      readonly outcome: Outcome;
+      readonly flow: string | undefined;
+    },
+  ): void {
     const { departure, target, outcome, flow } = facts;
     const { serverPrincipal } = outcome.connection;
     const { refusal } = outcome;
@@ -246,7 +257,10 @@ export class Simulation implements AsyncDisposable {
       workload: { namespace: target.workload.namespace, name: target.workload.name },
       ...(serverPrincipal === undefined ? {} : { principal: serverPrincipal }),
     };
-    const source: PeerRef = { ...departure.peer, ...(outcome.connection.clientPrincipal === undefined ? {} : { principal: outcome.connection.clientPrincipal }) };
+    const source: PeerRef = {
+      ...departure.peer,
+      ...(outcome.connection.clientPrincipal === undefined ? {} : { principal: outcome.connection.clientPrincipal }),
+    };
     const service = serviceRefOf(target);
     if (refusal !== undefined) {
       this.events.append({
@@ -310,7 +324,10 @@ export class Simulation implements AsyncDisposable {
   }
 
   /** The ends of a flow, as events name them. */
-  ends(from: string, to: string): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef } {
+  ends(
+    from: string,
+    to: string,
+  ): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef } {
     const source = this.#find(from).workload;
     const target = this.#targets.resolve(to, source.namespace);
     if ('kind' in target) throw new MeshError('ERR_REQUEST_INVALID', target.detail);
@@ -328,7 +345,9 @@ export class Simulation implements AsyncDisposable {
   }
 
   /** Every port that a Service reaches, listening. */
-  async listenAll(): Promise<readonly { readonly workload: Workload; readonly port: number; readonly sidecar: ServerSidecar }[]> {
+  async listenAll(): Promise<
+    readonly { readonly workload: Workload; readonly port: number; readonly sidecar: ServerSidecar }[]
+  > {
     const listening: { readonly workload: Workload; readonly port: number; readonly sidecar: ServerSidecar }[] = [];
     for (const { workload } of this.#running.values()) {
       for (const { port } of this.#compiled.inboundPorts(workload)) {
@@ -396,82 +415,24 @@ export class Simulation implements AsyncDisposable {
     return policy;
   }
 
-  async #departure(from: Caller): Promise<Departure> {
-    if (from === 'outside') return this.#bareDeparture({ link: 'outside', namespace: 'default', ip: OUTSIDE_IP, peer: {} });
-    if (typeof from === 'string') return this.#workloadDeparture(this.#find(from));
-    const { workload, certificate } = from;
-    const running = workload === undefined ? undefined : this.#find(workload);
-    if (certificate === undefined) {
-      if (running === undefined) throw new MeshError('ERR_REQUEST_INVALID', 'a caller names a workload, a certificate, or both');
-      return this.#workloadDeparture(running);
-    }
-    const { key } = this.#options;
-    const { trustDomain } = this.#compiled.config.settings;
-    const spiffeId = running?.spiffeId ?? workloadSpiffeId({ trustDomain, namespace: 'default', serviceAccount: 'default' });
-    const credential = await foreignCredential({ certificate, spiffeId, trustDomain, ca: this.ca, at: this.clock.now(), key });
-    return this.#bareDeparture({ link: `outside (${certificate} certificate)`, namespace: running?.workload.namespace ?? 'default', ip: OUTSIDE_IP, peer: {}, tls: { credential } });
+  /** The same question answered from the compiled configuration, without sockets. */
+  predict(request: MeshRequest): Outcome {
+    this.#assertOpen();
+    const caller = callerKind(request.from, (name) => this.#find(name));
+    const target = this.#targets.resolve(request.to, caller.running?.workload.namespace ?? 'default');
+    if ('kind' in target) return unresolved(target.kind, target.detail, caller.kind === 'sidecar');
+    const server = this.#find(`${target.workload.namespace}/${target.workload.name}`);
+    return predict({ request, caller, target, server, compiled: this.#compiled, now: this.clock.now() });
   }
 
-  #workloadDeparture(running: RunningWorkload): Departure {
-    const { workload, name, ip, agent } = running;
-    const peer: PeerRef = { workload: { namespace: workload.namespace, name: workload.name } };
-    const base = { link: name, namespace: workload.namespace, ip, peer };
-    if (agent === undefined) return this.#bareDeparture(base);
-    return {
-      ...base,
-      viaSidecar: true,
-      oneShot: false,
-      route: (target, address) => {
-        const { service, servicePort: port, endpoint } = target;
-        const tls = this.#compiled.clientTls({ from: workload, service, port, endpoint });
-        const link = { source: name, destination: nameOf(target), port: endpoint.port };
-        const key = `${name}>${service.host}:${port}>${address.port}`;
-        if (tls.mode === 'plaintext' || tls.mode === 'cluster_not_found') {
-          return { key: `${key}|plaintext`, link, address, virtualSourceIp: ip };
-        }
-        return {
-          key: `${key}|${tls.mode}|${tls.sni ?? ''}`,
-          link,
-          address,
-          virtualSourceIp: ip,
-          tls: {
-            ...(tls.sni === undefined ? {} : { sni: tls.sni }),
-            alpn: tls.alpn['http/1.1'],
-            identity: () => (tls.credential?.kind === 'workload' ? agent.current() : undefined),
-            verifyServer: (chain) => this.ca.verifyServer(chain, this.clock.now(), tls.subjectAltNames),
-          },
-        };
-      },
-    };
-  }
-
-  /** A program without a sidecar: plaintext, or TLS with what it holds and no questions about the server. */
-  #bareDeparture(options: { readonly link: string; readonly namespace: string; readonly ip: string; readonly peer: PeerRef; readonly tls?: { readonly credential: Credential | undefined } }): Departure {
-    const { link: source, namespace, ip, peer, tls } = options;
-    return {
-      peer,
-      link: source,
-      namespace,
-      ip,
-      viaSidecar: false,
-      oneShot: true,
-      route: (target, address) => ({
-        key: `${source}>${nameOf(target)}:${target.endpoint.port}`,
-        link: { source, destination: nameOf(target), port: target.endpoint.port },
-        address,
-        virtualSourceIp: ip,
-        ...(tls === undefined
-          ? {}
-          : {
-              tls: {
-                sni: `outbound_.${target.servicePort}_._.${target.service.host}`,
-                alpn: BARE_ALPN,
-                identity: () => tls.credential,
-                verifyServer: (chain) => this.ca.verifyServer(chain, this.clock.now(), []),
-              },
-            }),
-      }),
-    };
+  #departure(from: Caller): Promise<Departure> {
+    return departureOf(from, {
+      ca: this.ca,
+      key: this.#options.key,
+      now: () => this.clock.now(),
+      compiled: () => this.#compiled,
+      running: (name) => this.#find(name),
+    });
   }
 
   #find(name: string): RunningWorkload {
@@ -503,22 +464,11 @@ export class Simulation implements AsyncDisposable {
   }
 }
 
-/** What a client of Istio's offers, so that a caller with TLS of its own meets the same filter chain. */
-const BARE_ALPN = ['istio-http/1.1', 'istio', 'http/1.1'];
-/** TEST-NET-3 (RFC 5737): an address no Pod has. */
-const OUTSIDE_IP = '203.0.113.1';
-
-function podAddress(index: number): string {
-  return `10.244.${index >> 8}.${(index & 255) + 1}`;
-}
-
-function nameOf({ workload }: Target): string {
-  return `${workload.namespace}/${workload.name}`;
-}
-
 function peerOf(link: string | undefined): PeerRef {
   const [namespace, name] = link?.split('/') ?? [];
-  return namespace === undefined || name === undefined || link?.startsWith('outside') ? {} : { workload: { namespace, name } };
+  return namespace === undefined || name === undefined || link?.startsWith('outside')
+    ? {}
+    : { workload: { namespace, name } };
 }
 
 function isClientSide(ref: PolicyRef): boolean {

@@ -34,7 +34,8 @@ export class TargetIndex {
 
   constructor(compiled: CompiledMesh) {
     this.#compiled = compiled;
-    for (const workload of compiled.config.workloads) this.#workloads.set(`${workload.namespace}/${workload.name}`, workload);
+    for (const workload of compiled.config.workloads)
+      this.#workloads.set(`${workload.namespace}/${workload.name}`, workload);
     for (const service of compiled.registry.services) {
       for (const { number: servicePort } of service.ports) {
         for (const endpoint of service.endpoints(servicePort)) this.#enter(service, servicePort, endpoint);
@@ -45,7 +46,10 @@ export class TargetIndex {
   #enter(service: RegisteredService, servicePort: number, endpoint: Endpoint): void {
     if (endpoint.workload === undefined) return;
     const key = `${endpoint.workload.namespace}/${endpoint.workload.name}`;
-    const host = servicePort === 80 ? `${service.name}.${service.namespace}` : `${service.name}.${service.namespace}:${servicePort}`;
+    const host =
+      servicePort === 80
+        ? `${service.name}.${service.namespace}`
+        : `${service.name}.${service.namespace}:${servicePort}`;
     const list = this.#reachable.get(key) ?? [];
     list.push({ service, servicePort, endpoint, host });
     this.#reachable.set(key, list);
@@ -55,7 +59,10 @@ export class TargetIndex {
   workload(name: string): Workload {
     const found = this.#workloads.get(name);
     if (found === undefined) {
-      throw new MeshError('ERR_REQUEST_INVALID', `no workload \`${name}\` in the configuration${didYouMean(name, this.#workloads.keys())}`);
+      throw new MeshError(
+        'ERR_REQUEST_INVALID',
+        `no workload \`${name}\` in the configuration${didYouMean(name, this.#workloads.keys())}`,
+      );
     }
     return found;
   }
@@ -70,25 +77,32 @@ export class TargetIndex {
     if (named !== undefined) return this.#byWorkload(`${named.namespace}/${named.name}`, named.port);
     const match = /^(?:https?:\/\/)?([A-Za-z0-9.*_-]+)(?::(\d+))?(?:\/.*)?$/.exec(to);
     const host = match?.[1];
-    if (host === undefined) throw new MeshError('ERR_REQUEST_INVALID', `\`${to}\` is neither namespace/workload nor a host name`);
+    if (host === undefined)
+      throw new MeshError('ERR_REQUEST_INVALID', `\`${to}\` is neither namespace/workload nor a host name`);
     return this.#byHost(host, match?.[2] === undefined ? undefined : Number(match[2]), fromNamespace);
   }
 
   #byWorkload(name: string, port: number | undefined): Target {
     const workload = this.workload(name);
     const ways = this.#reachable.get(name) ?? [];
-    const way = port === undefined ? ways[0] : (ways.find(({ servicePort }) => servicePort === port) ?? ways.find(({ endpoint }) => endpoint.port === port));
+    const way =
+      port === undefined
+        ? ways[0]
+        : (ways.find(({ servicePort }) => servicePort === port) ?? ways.find(({ endpoint }) => endpoint.port === port));
     if (way !== undefined) return { ...way, workload };
     const ports = ways.map(({ servicePort }) => servicePort).join(', ');
     throw new MeshError(
       'ERR_REQUEST_INVALID',
-      ways.length === 0 ? `no Service selects \`${name}\`` : `\`${name}\` has no port ${port}; its services offer ${ports}`,
+      ways.length === 0
+        ? `no Service selects \`${name}\``
+        : `\`${name}\` has no port ${port}; its services offer ${ports}`,
     );
   }
 
   #byHost(host: string, port: number | undefined, fromNamespace: string): Target | NoTarget {
     const service = this.#compiled.registry.resolve(host, fromNamespace);
-    if (service === undefined) return { kind: 'unknown-host', detail: `no service \`${host}\` is visible from namespace ${fromNamespace}` };
+    if (service === undefined)
+      return { kind: 'unknown-host', detail: `no service \`${host}\` is visible from namespace ${fromNamespace}` };
     const servicePort = port ?? (service.ports.some(({ number }) => number === 80) ? 80 : service.ports[0]?.number);
     if (servicePort === undefined || !service.ports.some(({ number }) => number === servicePort)) {
       return { kind: 'unknown-host', detail: `service ${service.host} has no port ${port}` };
@@ -96,7 +110,8 @@ export class TargetIndex {
     for (const endpoint of service.endpoints(servicePort)) {
       if (endpoint.workload === undefined) continue;
       const workload = this.#workloads.get(`${endpoint.workload.namespace}/${endpoint.workload.name}`);
-      if (workload !== undefined) return { service, servicePort, endpoint, workload, host: port === undefined ? host : `${host}:${port}` };
+      if (workload !== undefined)
+        return { service, servicePort, endpoint, workload, host: port === undefined ? host : `${host}:${port}` };
     }
     return { kind: 'no-endpoints', detail: `service ${service.host} has no endpoints on port ${servicePort}` };
   }

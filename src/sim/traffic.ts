@@ -10,7 +10,16 @@
  * but no fleet lives on the connections it once had. While it is down every probe is a new connection.
  * @module
  */
-import { addMs, type CertificateIssued, type EventLog, MINUTE_MS, type PeerRef, type Rng, SECOND_MS, type ServiceRef } from '../core/index.ts';
+import {
+  addMs,
+  type CertificateIssued,
+  type EventLog,
+  MINUTE_MS,
+  type PeerRef,
+  type Rng,
+  SECOND_MS,
+  type ServiceRef,
+} from '../core/index.ts';
 import type { MeshRequest, Outcome } from './request.ts';
 import { drawLatencies, type ServiceProfile } from './service-profile.ts';
 import type { VirtualClock } from './virtual-clock.ts';
@@ -37,7 +46,10 @@ export interface TrafficPort {
   connections(from: string, to: string): Promise<number>;
   closeConnections(from: string, to: string): Promise<void>;
   /** The ends of a flow, as events name them. */
-  ends(from: string, to: string): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef };
+  ends(
+    from: string,
+    to: string,
+  ): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef };
   /** The SPIFFE ID a workload is to have. */
   spiffeId(workload: string): string;
 }
@@ -52,7 +64,11 @@ export class TrafficFlow {
   #stale = true;
   #down = false;
 
-  constructor(options: TrafficFlowOptions, profile: ServiceProfile, context: { readonly mesh: TrafficPort; readonly rng: Rng }) {
+  constructor(
+    options: TrafficFlowOptions,
+    profile: ServiceProfile,
+    context: { readonly mesh: TrafficPort; readonly rng: Rng },
+  ) {
     this.#options = options;
     this.#profile = profile;
     this.#mesh = context.mesh;
@@ -157,7 +173,8 @@ export class TrafficRunner {
 
   #planTick(): void {
     this.#clock.schedule(addMs(this.#clock.now(), PROBE_INTERVAL_MS), async () => {
-      for (const flow of this.#flows) await flow.record(this.#events, await flow.probe(this.#clock.now()), PROBE_INTERVAL_MS);
+      for (const flow of this.#flows)
+        await flow.record(this.#events, await flow.probe(this.#clock.now()), PROBE_INTERVAL_MS);
       this.#planTick();
     });
   }

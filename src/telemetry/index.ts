@@ -4,10 +4,17 @@
  * @module
  */
 export * from './access-log.ts';
+export type { AuditedWorkload, AuditInput, MutualTlsMode } from './audit-facts.ts';
+export * from './audit-finding.ts';
 export * from './authorization-table.ts';
+export * from './best-practices.ts';
 export * from './event-window.ts';
+export * from './istio-labels.ts';
+export * from './istio-metrics.ts';
 export * from './latency-histogram.ts';
 export * from './mesh-observability.ts';
+export * from './metric-series.ts';
+export * from './prometheus-text.ts';
 export * from './rotation-summary.ts';
 export * from './service-metrics.ts';
 export * from './tabwriter.ts';

@@ -76,7 +76,7 @@ export class HttpConnection {
     return new Promise((resolve) => {
       this.#attach().dispatch(
         {
-          method: call.method as Dispatcher.HttpMethod,
+          method: call.method,
           path: call.path,
           headers: headersOf(call),
           body: call.body ?? null,

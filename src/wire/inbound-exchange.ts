@@ -5,6 +5,7 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import type { Dispatcher } from 'undici';
 import { MeshError } from '../core/index.ts';
@@ -30,6 +31,7 @@ export class HttpExchange implements InboundExchange {
   readonly connection: InboundConnection;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #socket: Socket;
   readonly #applications: Dispatcher;
 
   constructor(
@@ -40,6 +42,7 @@ export class HttpExchange implements InboundExchange {
     this.connection = connection;
     this.#request = pair.request;
     this.#response = pair.response;
+    this.#socket = pair.request.socket;
     this.#applications = applications;
   }
 
@@ -67,7 +70,8 @@ export class HttpExchange implements InboundExchange {
   async body(limitBytes: number = BODY_BYTES_MAX): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    const incoming: AsyncIterable<Uint8Array> = this.#request;
+    // Not destroyed when we stop early: its reader may still want to answer.
+    const incoming: AsyncIterable<Uint8Array> = this.#request.iterator({ destroyOnReturn: false });
     try {
       for await (const chunk of incoming) {
         bytes += chunk.length;
@@ -99,8 +103,7 @@ export class HttpExchange implements InboundExchange {
     try {
       answer = await this.#applications.request({
         origin: `http://${to.host}:${to.port}`,
-        // undici's `method` names the common ones only; any token may arrive here.
-        method: this.method as Dispatcher.HttpMethod,
+        method: this.method,
         path: this.path,
         headers: forwardedHeaders(this.#request.rawHeaders, extraHeaders),
         body: hasBody(this.#request) ? this.#request : null,
@@ -123,7 +126,7 @@ export class HttpExchange implements InboundExchange {
   }
 
   abort(): void {
-    this.#request.socket.destroy();
+    this.#socket.destroy();
   }
 }
 

@@ -17,7 +17,14 @@ import { messageOf, MeshError } from '../core/index.ts';
 import type { Address, VirtualPeer } from './address-book.ts';
 import { readFirstFlight } from './first-flight.ts';
 import { createHttpCodec } from './http-codec.ts';
-import type { FilterChain, FirstFlight, InboundConnection, InboundOptions, InboundRefusal } from './inbound.ts';
+import type {
+  FilterChain,
+  FirstFlight,
+  InboundConnection,
+  InboundExchange,
+  InboundOptions,
+  InboundRefusal,
+} from './inbound.ts';
 import { HttpExchange } from './inbound-exchange.ts';
 import { acceptTls, type TlsFacts } from './mutual-tls.ts';
 import { secureContextOf } from './secure-context.ts';
@@ -103,8 +110,10 @@ export class InboundListener implements AsyncDisposable {
 
   async #shutDown(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // The server counts a socket out before its `close` event, on which `onClosed` depends.
+    const gone = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
     this.closeConnections();
-    await closed;
+    await Promise.all([closed, ...gone]);
     await this.#applications.destroy();
   }
 
@@ -166,8 +175,8 @@ export class InboundListener implements AsyncDisposable {
   }
 
   #terminate(arrival: Arrival, choice: { chain: FilterChain; offered: readonly string[]; ready: () => void }): void {
-    const { identity, verifyClient, minVersion } = this.#options;
-    const credential = identity();
+    const { verifyClient, minVersion } = this.#options;
+    const credential = this.#options.identity();
     if (credential === undefined) {
       this.#refuse(arrival, 'handshake', 'no_server_certificate', 'the workload has no identity yet');
       return;
@@ -244,10 +253,17 @@ export class InboundListener implements AsyncDisposable {
     }
     opened.handedOver = true;
     const exchange = new HttpExchange(opened.connection, { request, response }, this.#applications);
-    const answered = this.#options.onHttp(exchange);
-    if (answered instanceof Promise) {
-      // A handler that fails has no answer; its caller sees the connection close, not a hang.
-      answered.catch(() => exchange.abort());
+    void this.#handle(exchange);
+  }
+
+  /** A handler that fails has no answer: its caller sees the connection close, not a hang. */
+  async #handle(exchange: InboundExchange): Promise<void> {
+    try {
+      await this.#options.onHttp(exchange);
+    } catch (error) {
+      exchange.abort();
+      if (this.#options.onError === undefined) throw error;
+      this.#options.onError(error);
     }
   }
 

@@ -110,6 +110,10 @@ export interface InboundOptions {
   onOpened?(connection: InboundConnection): void;
   onClosed?(connection: InboundConnection): void;
   onRefused?(refusal: InboundRefusal): void;
+  /**
+   * `onHttp` threw or rejected; the connection is already closed. Without it the error is uncaught, since it is a bug.
+   */
+  onError?(error: unknown): void;
   readonly addresses: AddressBook;
   /** @defaultValue `127.0.0.1` */
   readonly host?: string;

@@ -5,7 +5,7 @@
  * Half-closes pass through in order; a reset resets both sides. Delays are wall time, and keep the order of bytes.
  * @module
  */
-import { connect, createServer, type Server, Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Address } from './address-book.ts';
 import type { ChunkFate, Direction, Link, RelayedConnection, WireRule } from './wire-rule.ts';
 
@@ -31,18 +31,17 @@ export class Relay {
   readonly #sockets = new Set<Socket>();
   readonly #bytes: Record<Direction, number> = { up: 0, down: 0 };
   readonly #connection: RelayedConnection;
+  #resolve: () => void = ignore;
+  #isSettled = false;
 
   private constructor(options: RelayOptions, server: Server, port: number) {
     this.#options = options;
     this.#server = server;
     this.address = { host: '127.0.0.1', port };
     this.#connection = { link: options.link, id: options.id, bytes: this.#bytes };
-    this.closed = new Promise((resolve) => server.once('close', () => resolve()));
+    this.closed = new Promise((resolve) => (this.#resolve = resolve));
+    server.once('close', () => this.#settle());
     server.once('connection', (client) => this.#carry(client));
-    // `net.Server` reports its close only when the sockets it accepted are gone; ours towards the server go with them.
-    void this.closed.then(() => {
-      for (const rule of options.rules) rule.onClose?.(this.#connection);
-    });
   }
 
   static async open(options: RelayOptions): Promise<Relay> {
@@ -64,6 +63,13 @@ export class Relay {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
     return this.closed;
+  }
+
+  #settle(): void {
+    if (this.#isSettled || this.#server.listening || this.#sockets.size > 0) return;
+    this.#isSettled = true;
+    for (const rule of this.#options.rules) rule.onClose?.(this.#connection);
+    this.#resolve();
   }
 
   #carry(client: Socket): void {
@@ -89,6 +95,7 @@ export class Relay {
         this.#sockets.delete(socket);
         // A side that ended in order has said so by its FIN, which is passed on behind its bytes.
         if (!socket.readableEnded) other.destroy();
+        this.#settle();
       });
     }
     this.#pump('up', client, server);
@@ -110,7 +117,7 @@ export class Relay {
         waiting -= bytes;
         deliver();
         if (waiting <= DELAYED_BYTES_MAX && !to.writableNeedDrain) from.resume();
-      }, delayMs);
+      }, delayMs).unref();
     };
     from.on('data', (chunk: Buffer) => {
       this.#bytes[direction] += chunk.length;

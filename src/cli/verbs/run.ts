@@ -4,9 +4,10 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import { formatDuration, MeshError, messageOf, parseDuration } from '../../core/index.ts';
-import { runScenario } from '../../mesh/index.ts';
+import { formatDuration, MeshError, messageOf, parseDuration, type WorkloadRef } from '../../core/index.ts';
+import { type Mesh, runScenario } from '../../mesh/index.ts';
 import { EXIT, exitWith, parseOutputFormat, writeOutput } from '../io.ts';
+import { paintFor } from '../render/paint.ts';
 import { progressLine } from '../render/progress.ts';
 import { renderRun, runReport } from '../render/run-report.ts';
 
@@ -43,7 +44,8 @@ Exit code 1: a request was lost, an attempt went differently than expected.`,
 
 async function run(scenario: string, flags: RunFlags): Promise<void> {
   const format = parseOutputFormat(flags.output);
-  if (flags.for !== undefined && parseDuration(flags.for) <= 0) throw new MeshError('ERR_USAGE', '`--for` must be more than nothing');
+  if (flags.for !== undefined && parseDuration(flags.for) <= 0)
+    throw new MeshError('ERR_USAGE', '`--for` must be more than nothing');
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
   process.removeAllListeners('SIGINT').once('SIGINT', onInterrupt);
@@ -55,13 +57,30 @@ async function run(scenario: string, flags: RunFlags): Promise<void> {
     ...(flags.rotation ? {} : { rotation: false }),
     secrets: (name) => process.env[name],
     signal: interrupt.signal,
-    onProgress: ({ at, start, end }) => progress.show((at - start) / (end - start), `virtual ${formatDuration(at - start)} of ${formatDuration(end - start)}`),
+    onProgress: ({ at, start, end }) =>
+      progress.show(
+        (at - start) / (end - start),
+        `virtual ${formatDuration(at - start)} of ${formatDuration(end - start)}`,
+      ),
   }).finally(() => progress.clear());
   await using mesh = result.mesh;
   const report = runReport(result);
-  writeOutput(format, report, () => renderRun(result, report));
-  if (flags.metrics !== undefined) await writeMetrics(flags.metrics, mesh.events);
-  process.stderr.write(`${formatDuration(result.end - result.start)} of virtual time in ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
+  writeOutput(format, report, () => renderRun(result, report, paintFor(process.stdout)));
+  if (flags.metrics !== undefined) {
+    const { prometheusText } = await import('../../telemetry/index.ts');
+    const text = await prometheusText(mesh.events, { at: result.end, labelsOf: labelsOf(mesh) });
+    await writeFile(flags.metrics, text).catch((error: unknown) => {
+      throw new MeshError('ERR_USAGE', `cannot write \`${flags.metrics}\`: ${messageOf(error)}`);
+    });
+  }
+  process.stderr.write(
+    `${formatDuration(result.end - result.start)} of virtual time in ${((performance.now() - started) / 1000).toFixed(1)} s\n`,
+  );
   if (!result.ok) exitWith(EXIT.findings);
   if (interrupt.signal.aborted) exitWith(EXIT.interrupted);
+}
+
+/** Pod labels by workload, for the labels of the metrics. */
+function labelsOf(mesh: Mesh): (workload: WorkloadRef) => Readonly<Record<string, string>> {
+  return ({ namespace, name }) => mesh.compiled.workload(`${namespace}/${name}`).labels;
 }

@@ -1,5 +1,5 @@
 /** A certificate authority, two workloads, and the sidecars between them, on real sockets. */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { addMs, DEFAULT_EPOCH, HOUR_MS, type Instant } from '../../../../src/core/index.ts';
 import { parseSpiffeId } from '../../../../src/identity/index.ts';
 import { CertificateAuthority } from '../../../../src/pki/certificate-authority.ts';
@@ -161,8 +161,4 @@ export async function until(condition: () => boolean, what = 'condition'): Promi
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   throw new Error(`never came true: ${what}`);
-}
-
-export function keyOf(svid: Svid): ReturnType<typeof createPrivateKey> {
-  return svid.key.privateKey;
 }
