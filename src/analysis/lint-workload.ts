@@ -173,7 +173,6 @@ function lintSelectors(context: LintContext): void {
 function lintSidecars(context: LintContext): void {
   const { sidecars, workloads } = context.config;
   const labelsOf = ({ spec }: Sidecar): Readonly<Record<string, string>> | undefined => spec.workloadSelector?.labels;
-  const told = new Set<Sidecar>();
   for (const sidecar of sidecars) {
     const { namespace, name } = sidecar.metadata;
     const others = sidecars.filter((other) => other !== sidecar && other.metadata.namespace === namespace);
@@ -189,8 +188,7 @@ function lintSidecars(context: LintContext): void {
         selects(labelsOf(sidecar), workload.labels) &&
         others.some((other) => isSelective(labelsOf(other)) && selects(labelsOf(other), workload.labels)),
     );
-    if (shared === undefined || told.has(sidecar)) continue;
-    told.add(sidecar);
+    if (shared === undefined) continue;
     context.report('MSH110', sidecar, ['spec', 'workloadSelector'], `another Sidecar selects ${shared.name} too`);
   }
 }
