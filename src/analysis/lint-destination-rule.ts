@@ -3,7 +3,15 @@
  * Source: https://istio.io/latest/docs/reference/config/networking/destination-rule/
  * @module
  */
-import { selects, type ClientTlsSettings, type ConfigPath, type DestinationRule } from '../istio/index.ts';
+import {
+  selects,
+  type ClientTlsSettings,
+  type ConfigPath,
+  type DestinationRule,
+  type PeerAuthentication,
+  type TrafficPolicy,
+  type Workload,
+} from '../istio/index.ts';
 import type { Endpoint, RegisteredService } from '../policy/index.ts';
 import type { LintContext } from './lint-context.ts';
 
@@ -12,6 +20,8 @@ interface TlsBlock {
   readonly tls: ClientTlsSettings;
   readonly path: ConfigPath;
   readonly port?: number;
+  /** Of the subset; absent where the block is for every endpoint. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export function lintDestinationRules(context: LintContext): void {
@@ -55,27 +65,22 @@ function covers(pattern: string, name: string): boolean {
 }
 
 function tlsBlocks({ spec }: DestinationRule): readonly TlsBlock[] {
-  const policies = [
-    { policy: spec.trafficPolicy, path: ['spec', 'trafficPolicy'] },
-    ...(spec.subsets ?? []).map(({ trafficPolicy }, index) => ({
-      policy: trafficPolicy,
-      path: ['spec', 'subsets', index, 'trafficPolicy'],
+  const subsets = (spec.subsets ?? []).flatMap(({ trafficPolicy, labels }, index) =>
+    blocksOf(trafficPolicy, ['spec', 'subsets', index, 'trafficPolicy']).map((block) => ({
+      ...block,
+      ...(labels === undefined ? {} : { labels }),
     })),
-  ];
-  return policies.flatMap(({ policy, path }): TlsBlock[] => {
-    const ports = (policy?.portLevelSettings ?? []).flatMap(({ tls, port }, index): TlsBlock[] =>
-      tls === undefined
-        ? []
-        : [
-            {
-              tls,
-              path: [...path, 'portLevelSettings', index, 'tls'],
-              ...(port?.number === undefined ? {} : { port: port.number }),
-            },
-          ],
-    );
-    return policy?.tls === undefined ? ports : [{ tls: policy.tls, path: [...path, 'tls'] }, ...ports];
+  );
+  return [...blocksOf(spec.trafficPolicy, ['spec', 'trafficPolicy']), ...subsets];
+}
+
+function blocksOf(policy: TrafficPolicy | undefined, path: ConfigPath): readonly TlsBlock[] {
+  const ports = (policy?.portLevelSettings ?? []).flatMap(({ tls, port }, index): TlsBlock[] => {
+    if (tls === undefined) return [];
+    const block = { tls, path: [...path, 'portLevelSettings', index, 'tls'] };
+    return [port?.number === undefined ? block : { ...block, port: port.number }];
   });
+  return policy?.tls === undefined ? ports : [{ tls: policy.tls, path: [...path, 'tls'] }, ...ports];
 }
 
 function lintCertificates(context: LintContext, rule: DestinationRule): void {
@@ -157,6 +162,7 @@ function lintServers(
     for (const port of service.ports) {
       if (block.port !== undefined ? block.port !== port.number : hasOwnEntry(rule, port.number)) continue;
       for (const endpoint of service.endpoints(port.number)) {
+        if (!selects(block.labels, endpoint.labels)) continue;
         const misfit = misfitOf(context, block.tls, endpoint);
         if (misfit === undefined || told.has(misfit.code)) continue;
         told.add(misfit.code);
@@ -185,13 +191,12 @@ interface Misfit {
 }
 
 function misfitOf(context: LintContext, { mode }: ClientTlsSettings, endpoint: Endpoint): Misfit | undefined {
-  const workload = context.config.workloads.find(
-    ({ namespace, name }) => namespace === endpoint.workload?.namespace && name === endpoint.workload.name,
-  );
+  const workload = workloadAt(context, endpoint);
   if (workload === undefined || mode === undefined) return undefined;
   const name = `${workload.namespace}/${workload.name}`;
   if (!workload.injected) {
-    if (mode !== 'ISTIO_MUTUAL') return undefined;
+    // A Pod may end Istio's mutual TLS without a sidecar, and say so.
+    if (mode !== 'ISTIO_MUTUAL' || workload.labels['security.istio.io/tlsMode'] === 'istio') return undefined;
     return { code: 'MSH075', message: `${name} has no sidecar to end mutual TLS: 503` };
   }
   const server = context.peerAuthentication.of(workload, endpoint.port).mode;
@@ -211,31 +216,38 @@ function misfitOf(context: LintContext, { mode }: ClientTlsSettings, endpoint: E
   return undefined;
 }
 
+function workloadAt(context: LintContext, { workload }: Endpoint): Workload | undefined {
+  return context.config.workloads.find(
+    ({ namespace, name }) => namespace === workload?.namespace && name === workload.name,
+  );
+}
+
 /** Without auto mTLS a client needs a rule to speak TLS at all. */
 function lintMissingRules(context: LintContext): void {
-  const { config, peerAuthentication, destinationRules } = context;
+  const { config, destinationRules } = context;
   if (config.settings.enableAutoMtls) return;
+  const clients = config.workloads.filter((workload) => workload.injected);
   for (const policy of config.peerAuthentications) {
     if (policy.spec.mtls?.mode !== 'STRICT') continue;
-    const bare = context.registry.services.find((service) =>
-      service.ports.some((port) =>
-        service.endpoints(port.number).some((endpoint) => {
-          const server = config.workloads.find(
-            (w) => w.namespace === endpoint.workload?.namespace && w.name === endpoint.workload.name,
-          );
-          if (server?.injected !== true) return false;
-          const { mode, determinedBy } = peerAuthentication.of(server, endpoint.port);
-          const mine =
-            determinedBy?.name === policy.metadata.name && determinedBy.namespace === policy.metadata.namespace;
-          if (mode !== 'STRICT' || !mine) return false;
-          return config.workloads.some(
-            (client) => client.injected && destinationRules.lookup(client, service) === undefined,
-          );
-        }),
-      ),
+    const bare = context.registry.services.find(
+      (service) =>
+        isMadeStrict(context, service, policy) &&
+        clients.some((client) => destinationRules.lookup(client, service) === undefined),
     );
     if (bare === undefined) continue;
     const message = `enableAutoMtls is off and no DestinationRule makes clients of ${bare.host} use mutual TLS: 503`;
     context.report('MSH080', policy, ['spec', 'mtls', 'mode'], message);
   }
+}
+
+/** Whether it is `policy` that makes some endpoint of the service refuse plaintext. */
+function isMadeStrict(context: LintContext, service: RegisteredService, policy: PeerAuthentication): boolean {
+  const endpoints = service.ports.flatMap((port) => service.endpoints(port.number));
+  return endpoints.some((endpoint) => {
+    const server = workloadAt(context, endpoint);
+    if (server?.injected !== true) return false;
+    const { mode, determinedBy } = context.peerAuthentication.of(server, endpoint.port);
+    const { name, namespace } = policy.metadata;
+    return mode === 'STRICT' && determinedBy?.name === name && determinedBy.namespace === namespace;
+  });
 }

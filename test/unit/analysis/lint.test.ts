@@ -363,6 +363,23 @@ describe('lint', () => {
     ]);
   });
 
+  it('holds the TLS settings of a subset against the Pods of that subset only', () => {
+    const relaxed = peer(
+      { selector: { matchLabels: { version: 'v2' } }, mtls: { mode: 'PERMISSIVE' } },
+      { name: 'v2' },
+    );
+    const subset = (version: string): Manifest =>
+      rule(undefined, { subsets: [{ name: version, labels: { version }, trafficPolicy: tls('DISABLE') }] });
+    const servers = ['v1', 'v2'].map((version) => ({
+      ...deployment('web', { labels: { version } }),
+      metadata: { name: `web-${version}`, namespace: 'shop' },
+    }));
+    const found = (version: string): readonly string[] =>
+      lintOf([namespace('shop'), ...servers, service('web'), strict, relaxed, subset(version)]).map(({ code }) => code);
+    expect(found('v1')).toContain('MSH074');
+    expect(found('v2')).not.toContain('MSH074');
+  });
+
   it('points at the value, in the order of the text', () => {
     const findings = lintOf([...web, strict, allow(to({ methods: ['GET', 'get'], paths: ['x'] }))]);
     expect(findings.map(({ code, path }) => `${code} ${path}`)).toEqual([
