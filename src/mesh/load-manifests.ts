@@ -41,7 +41,9 @@ async function manifestFiles(path: string): Promise<readonly string[]> {
     if (!(await isFolder(file))) files.push(file);
   }
   if (files.length === 0) {
-    throw new MeshError('ERR_CONFIG_IO', `no manifest (*.yaml, *.yml, *.json) below \`${path}\``, { details: { path } });
+    throw new MeshError('ERR_CONFIG_IO', `no manifest (*.yaml, *.yml, *.json) below \`${path}\``, {
+      details: { path },
+    });
   }
   return files;
 }

@@ -35,9 +35,7 @@ export class AffixTree<T> {
     for (const [code, group] of groups) {
       const end = commonEnd(group, depth, fromEnd);
       const sample = group[0]?.[0] ?? '';
-      const label = fromEnd
-        ? sample.slice(sample.length - end, sample.length - depth)
-        : sample.slice(depth, end);
+      const label = fromEnd ? sample.slice(sample.length - end, sample.length - depth) : sample.slice(depth, end);
       children.set(code, { label, node: new AffixTree(group, end, fromEnd) });
     }
     this.#children = children;

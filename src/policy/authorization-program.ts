@@ -149,15 +149,15 @@ class Pipeline {
     this.#restricted = pick('ALLOW', false).length > 0;
     this.#shadowDeny = pick('DENY', true).length > 0 ? compile('DENY', true) : undefined;
     this.#shadowAllow = pick('ALLOW', true).length > 0 ? compile('ALLOW', true) : undefined;
-    this.#observing =
-      this.#audit.rules.length > 0 || this.#shadowDeny !== undefined || this.#shadowAllow !== undefined;
+    this.#observing = this.#audit.rules.length > 0 || this.#shadowDeny !== undefined || this.#shadowAllow !== undefined;
   }
 
   decide(attributes: RequestAttributes): Decision {
     // An external authorizer may ask this very program something: then the view cannot be shared.
     const view = this.#custom.length === 0 ? this.#view : new RequestView();
     if (!view.load(attributes, this.#settings.pathNormalization)) return BAD_PATH;
-    if (this.#observing || this.#custom.length > 0 || view.pathChanged) return this.#traced(this.#verdict(view), attributes);
+    if (this.#observing || this.#custom.length > 0 || view.pathChanged)
+      return this.#traced(this.#verdict(view), attributes);
     const denied = this.#deny.first(view);
     if (denied !== undefined) return (this.#denied[denied.ordinal] ??= sharedDenial(denied));
     if (!this.#restricted) return NOT_RESTRICTED;

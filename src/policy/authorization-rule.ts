@@ -81,7 +81,9 @@ export function draftRule(policy: AuthorizationPolicy, index: number, context: C
   const at = `rules[${index}]`;
   const conditions = (rule.when ?? []).map((when, i) => conditionClauses(when, `${at}.when[${i}]`, context));
   const sources = (rule.from ?? []).map((from, i) => sourceClauses(from.source, `${at}.from[${i}].source`, context));
-  const operations = (rule.to ?? []).map((to, i) => operationClauses(to.operation, `${at}.to[${i}].operation`, context));
+  const operations = (rule.to ?? []).map((to, i) =>
+    operationClauses(to.operation, `${at}.to[${i}].operation`, context),
+  );
   const faults = [...conditions, ...sources, ...operations].flatMap((part) => part.faults);
   const ref: PolicyRef = {
     kind: 'AuthorizationPolicy',

@@ -26,13 +26,15 @@ export function nearMisses(rules: RuleSet, view: RequestView): readonly NearMiss
 
 function failedClauses(rule: CompiledRule, view: RequestView): readonly FailedClause[] {
   const failing = (clauses: readonly Clause[]): readonly Clause[] => clauses.filter((clause) => !clause.holds(view));
-  return [...fewest(rule.sources.map(failing)), ...fewest(rule.operations.map(failing)), ...failing(rule.conditions)].map(
-    (clause) => {
-      const seen = clause.matcher.seen(view);
-      const { path, values: expected, negated } = clause;
-      return { path, expected, negated, ...(seen === undefined ? {} : { seen }) };
-    },
-  );
+  return [
+    ...fewest(rule.sources.map(failing)),
+    ...fewest(rule.operations.map(failing)),
+    ...failing(rule.conditions),
+  ].map((clause) => {
+    const seen = clause.matcher.seen(view);
+    const { path, values: expected, negated } = clause;
+    return { path, expected, negated, ...(seen === undefined ? {} : { seen }) };
+  });
 }
 
 function fewest(alternatives: readonly (readonly Clause[])[]): readonly Clause[] {

@@ -24,7 +24,9 @@ export class PathListMatcher implements AttributeMatcher {
     const templates = values.filter(isPathTemplate);
     this.#plain = new TextMatcher(values.filter((value) => !isPathTemplate(value)));
     this.#templates = templates.map(templateRegExp);
-    const heads = new TextMatcher(templates.map((value) => ({ form: 'prefix', text: value.slice(0, value.indexOf('{')) })));
+    const heads = new TextMatcher(
+      templates.map((value) => ({ form: 'prefix', text: value.slice(0, value.indexOf('{')) })),
+    );
     const keys = [textKeys(PATH, this.#plain), textKeys(PATH, heads)];
     this.keys = keys.includes(undefined) ? undefined : keys.flatMap((list) => list ?? []);
   }

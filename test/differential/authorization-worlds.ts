@@ -4,7 +4,7 @@
  * aliases, extra path segments in identities, several lines of one header, escapes in paths.
  * @module
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type {
   AuthorizationPolicy,
   AuthorizationRule,
@@ -151,7 +151,9 @@ function sparse<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<
 }
 
 /** A few of many fields: a record of all of them would hardly ever match. */
-function few(fields: Readonly<Record<string, readonly string[]>>): fc.Arbitrary<Readonly<Record<string, readonly string[]>>> {
+function few(
+  fields: Readonly<Record<string, readonly string[]>>,
+): fc.Arbitrary<Readonly<Record<string, readonly string[]>>> {
   return fc
     .uniqueArray(fc.constantFrom(...Object.keys(fields)), { minLength: 1, maxLength: 2 })
     .chain((names) => fc.record(Object.fromEntries(names.map((name) => [name, some(fields[name] ?? [])]))));
@@ -187,11 +189,21 @@ const operation: fc.Arbitrary<Operation> = few({
 
 const condition: fc.Arbitrary<Condition> = fc
   .constantFrom(...Object.keys(KEYS))
-  .chain((key) => sparse<Omit<Condition, 'key'>>({ values: some(KEYS[key] ?? []), notValues: some(KEYS[key] ?? []) }).map((lists) => ({ key, ...lists })));
+  .chain((key) =>
+    sparse<Omit<Condition, 'key'>>({ values: some(KEYS[key] ?? []), notValues: some(KEYS[key] ?? []) }).map(
+      (lists) => ({ key, ...lists }),
+    ),
+  );
 
 const rule: fc.Arbitrary<AuthorizationRule> = sparse<AuthorizationRule>({
-  from: fc.array(source.map((each) => ({ source: each })), { minLength: 1, maxLength: 3 }),
-  to: fc.array(operation.map((each) => ({ operation: each })), { minLength: 1, maxLength: 3 }),
+  from: fc.array(
+    source.map((each) => ({ source: each })),
+    { minLength: 1, maxLength: 3 },
+  ),
+  to: fc.array(
+    operation.map((each) => ({ operation: each })),
+    { minLength: 1, maxLength: 3 },
+  ),
   when: fc.array(condition, { minLength: 1, maxLength: 2 }),
 });
 
@@ -207,7 +219,13 @@ const policy: fc.Arbitrary<AuthorizationPolicy> = fc
     provider: fc.constantFrom('authz', 'open', 'web', 'yes', 'missing'),
     rules,
     namespace: fc.constantFrom('foo', 'foo', 'foo', 'istio-system', 'bar'),
-    selector: fc.constantFrom(undefined, undefined, { matchLabels: { app: 'httpbin' } }, { matchLabels: { app: 'curl' } }, {}),
+    selector: fc.constantFrom(
+      undefined,
+      undefined,
+      { matchLabels: { app: 'httpbin' } },
+      { matchLabels: { app: 'curl' } },
+      {},
+    ),
     targetRef: fc.constantFrom(undefined, undefined, undefined, { kind: 'Gateway', name: 'g' }),
     dryRun: fc.constantFrom(undefined, undefined, undefined, 'true', 'false', 'yes'),
   })
@@ -273,7 +291,10 @@ const auth = sparse<NonNullable<HttpAttributes['auth']>>({
   }).map((claims) => claims as Record<string, Json>),
 });
 
-const headerValue = fc.oneof(fc.constantFrom(...WORDS), fc.array(fc.constantFrom(...WORDS), { minLength: 1, maxLength: 2 }));
+const headerValue = fc.oneof(
+  fc.constantFrom(...WORDS),
+  fc.array(fc.constantFrom(...WORDS), { minLength: 1, maxLength: 2 }),
+);
 
 const http: fc.Arbitrary<HttpAttributes> = fc
   .record({

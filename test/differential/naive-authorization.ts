@@ -53,13 +53,17 @@ export function naiveAuthorize(config: MeshConfig, request: AuthorizationRequest
   const shadow: NaiveDecision['dryRun'][number][] = [];
   if (of('DENY', true).length > 0) {
     const [matched] = matches('DENY', true);
-    shadow.push(matched === undefined ? { action: 'DENY', result: 'allow' } : { action: 'DENY', result: 'deny', matched });
+    shadow.push(
+      matched === undefined ? { action: 'DENY', result: 'allow' } : { action: 'DENY', result: 'deny', matched },
+    );
   }
   const [denied] = matches('DENY', false);
   if (denied !== undefined) return { decision: 'deny', status: 403, matched: denied, audited, dryRun: shadow };
   if (of('ALLOW', true).length > 0) {
     const [matched] = matches('ALLOW', true);
-    shadow.push(matched === undefined ? { action: 'ALLOW', result: 'deny' } : { action: 'ALLOW', result: 'allow', matched });
+    shadow.push(
+      matched === undefined ? { action: 'ALLOW', result: 'deny' } : { action: 'ALLOW', result: 'allow', matched },
+    );
   }
   if (of('ALLOW', false).length === 0) return { decision: 'allow', status: 200, audited, dryRun: shadow };
   const [allowed] = matches('ALLOW', false);
@@ -193,7 +197,7 @@ function matchesOne(world: World, policy: AuthorizationPolicy, key: string, valu
     case 'source.namespace':
       return whole(`.*/ns/${value.split('*').map(quote).join('.*')}/.*`);
     case 'source.serviceAccount': {
-      const [ns = '', sa = ''] = value.includes('/')
+      const [ns, sa] = value.includes('/')
         ? [value.slice(0, value.indexOf('/')), value.slice(value.indexOf('/') + 1)]
         : [policy.metadata.namespace, value];
       return whole(`spiffe://.+/ns/${quote(ns)}/(.+/|)sa/${quote(sa)}(/.+)?`);
@@ -237,7 +241,7 @@ function matchesToken(world: World, policy: AuthorizationPolicy, key: string, va
     const lines = Object.entries(http.headers ?? {})
       .filter(([header]) => header.toLowerCase() === name)
       .flatMap(([, lines]) => lines);
-    return lines.some((line) => value === '*' || generic(value, line) === true);
+    return lines.some((line) => value === '*' || generic(value, line));
   }
   const jwt = policy.spec.action === 'CUSTOM' ? {} : payload(world);
   const text = (name: string): string | undefined => (typeof jwt[name] === 'string' ? jwt[name] : undefined);
@@ -247,9 +251,10 @@ function matchesToken(world: World, policy: AuthorizationPolicy, key: string, va
   const keys = /^request\.auth\.claims((?:\[[^[\]]*\])+)$/.exec(key)?.[1]?.slice(1, -1).split('][');
   if (keys === undefined) return 'unusable';
   let at: Json | undefined = jwt;
-  for (const step of keys) at = typeof at === 'object' && at !== null && !Array.isArray(at) ? at[step as never] : undefined;
-  const spaced = keys.length === 1 && (keys[0] === 'scope' || keys[0] === 'permission') && typeof at === 'string';
-  return textOrList(value, spaced ? String(at).split(' ') : at);
+  for (const step of keys)
+    at = typeof at === 'object' && at !== null && !Array.isArray(at) ? at[step as never] : undefined;
+  const spaced = keys.length === 1 && (keys[0] === 'scope' || keys[0] === 'permission');
+  return textOrList(value, spaced && typeof at === 'string' ? at.split(' ') : at);
 }
 
 function payload({ request }: World): { readonly [key: string]: Json } {
@@ -257,7 +262,9 @@ function payload({ request }: World): { readonly [key: string]: Json } {
   if (auth === undefined) return {};
   const slash = auth.principal?.lastIndexOf('/') ?? -1;
   return {
-    ...(auth.principal === undefined ? {} : { iss: auth.principal.slice(0, slash), sub: auth.principal.slice(slash + 1) }),
+    ...(auth.principal === undefined
+      ? {}
+      : { iss: auth.principal.slice(0, slash), sub: auth.principal.slice(slash + 1) }),
     ...(auth.audiences === undefined ? {} : { aud: auth.audiences }),
     ...(auth.presenter === undefined ? {} : { azp: auth.presenter }),
     ...auth.claims,
@@ -344,7 +351,8 @@ function bitsOf(ip: string): string | undefined {
   const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
   const left = groups(head);
   const right = groups(tail ?? '');
-  const all = tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
+  const all =
+    tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
   return all.map((g) => Number.parseInt(g, 16).toString(2).padStart(16, '0')).join('');
 }
 

@@ -107,7 +107,8 @@ async function* linesOf(file: string): AsyncIterable<string> {
   try {
     for await (const chunk of stream) yield String(chunk);
   } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'no such file' : String(cause);
+    const reason =
+      cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'no such file' : String(cause);
     throw new MeshError('ERR_CONFIG_IO', `cannot read \`${file}\`: ${reason}`, { cause });
   }
 }
@@ -126,7 +127,8 @@ async function decideOne(options: AuthzOptions): Promise<number> {
 
 function requestOf(config: MeshConfig, options: AuthzOptions & { readonly to: string }): AuthorizationRequest {
   const { method, path, host, ip, remoteIp, sni } = options;
-  const principal = options.from === undefined || options.plaintext === true ? undefined : principalOf(config, options.from);
+  const principal =
+    options.from === undefined || options.plaintext === true ? undefined : principalOf(config, options.from);
   const headers = headersOf(options.header ?? []);
   const claims = claimsOf(options.claim ?? []);
   return readAuthorizationRequest({
@@ -242,5 +244,13 @@ const COLUMN_GAP = 3;
 
 function tabulate(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)) + COLUMN_GAP);
-  return rows.map((row) => `${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('').trimEnd()}\n`).join('');
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+          .join('')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }
