@@ -16,6 +16,7 @@ import type { PolicyRef } from '../core/events.ts';
 import type { Instant } from '../core/time.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { JwtRule, RequestAuthentication } from '../istio/request-authentication.ts';
+import { selects } from '../istio/selector.ts';
 import { KeySet } from './jwks.ts';
 import { extractTokens, MutableRequest, outputHeaders } from './jwt-extraction.ts';
 import {
@@ -30,7 +31,7 @@ import {
 } from './jwt-token.ts';
 import type { WorkloadSubject } from './peer-authentication.ts';
 import type { Json, RequestAuthAttributes } from './request.ts';
-import { compareByAge, compareText, labelsMatch, refOf } from './resource-order.ts';
+import { compareByAge, compareText, refOf } from './resource-order.ts';
 
 /** An HTTP request as its tokens are looked for. */
 export interface TokenRequest {
@@ -102,7 +103,7 @@ export function compileRequestAuthentication(
     return known;
   };
   const applied = (workload: WorkloadSubject): readonly RequestAuthentication[] =>
-    policies.filter((policy) => selects(policy, workload, rootNamespace));
+    policies.filter((policy) => attaches(policy, workload, rootNamespace));
 
   return {
     applied: (workload) => applied(workload).map(refOf),
@@ -118,10 +119,14 @@ export function compileRequestAuthentication(
   };
 }
 
-function selects({ metadata, spec }: RequestAuthentication, workload: WorkloadSubject, rootNamespace: string): boolean {
+function attaches(
+  { metadata, spec }: RequestAuthentication,
+  workload: WorkloadSubject,
+  rootNamespace: string,
+): boolean {
   if (metadata.namespace !== workload.namespace && metadata.namespace !== rootNamespace) return false;
   const targets = spec.targetRefs ?? (spec.targetRef === undefined ? [] : [spec.targetRef]);
-  if (targets.length === 0) return labelsMatch(spec.selector?.matchLabels ?? {}, workload.labels);
+  if (targets.length === 0) return selects(spec.selector?.matchLabels, workload.labels);
   // Sidecars ignore policies that are bound to a Gateway, Service or GatewayClass.
   const gateway = workload.labels['gateway.networking.k8s.io/gateway-name'];
   return (
