@@ -7,7 +7,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { Client, type Dispatcher } from 'undici';
+import { Client, type Dispatcher, errors } from 'undici';
 import { HEADER_BYTES_MAX } from './http-codec.ts';
 import type { HttpAnswer, HttpCall, OutboundConnection, OutboundFailure } from './outbound.ts';
 import { codeOf, detailOf, reasonOf } from './socket-error.ts';
@@ -214,8 +214,10 @@ function failureOf(error: Error, hasStarted: boolean): OutboundFailure {
   const detail = detailOf(error);
   if (code === 'UND_ERR_INVALID_ARG') return { stage: 'invalid-request', reason: 'invalid_request', detail };
   const isProtocol =
-    code.startsWith('HPE_') ||
-    /^UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|RES_EXCEEDED_MAX_SIZE)$/.test(code);
+    error instanceof errors.HTTPParserError ||
+    error instanceof errors.HeadersOverflowError ||
+    error instanceof errors.ResponseContentLengthMismatchError ||
+    error instanceof errors.ResponseExceededMaxSizeError;
   if (isProtocol) return { stage: 'protocol', reason: reasonOf(error, 'codec_error'), detail };
   const stage = hasStarted ? 'reset-during-response' : 'reset-before-response';
   return { stage, reason: reasonOf(error, 'connection_closed'), detail };

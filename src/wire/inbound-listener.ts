@@ -17,7 +17,14 @@ import { messageOf, MeshError } from '../core/index.ts';
 import type { Address, VirtualPeer } from './address-book.ts';
 import { readFirstFlight } from './first-flight.ts';
 import { createHttpCodec } from './http-codec.ts';
-import type { FilterChain, FirstFlight, InboundConnection, InboundExchange, InboundOptions, InboundRefusal } from './inbound.ts';
+import type {
+  FilterChain,
+  FirstFlight,
+  InboundConnection,
+  InboundExchange,
+  InboundOptions,
+  InboundRefusal,
+} from './inbound.ts';
 import { HttpExchange } from './inbound-exchange.ts';
 import { acceptTls, type TlsFacts } from './mutual-tls.ts';
 import { secureContextOf } from './secure-context.ts';
@@ -174,13 +181,18 @@ export class InboundListener implements AsyncDisposable {
       this.#refuse(arrival, 'handshake', 'no_server_certificate', 'the workload has no identity yet');
       return;
     }
+    const context = secureContextOf(credential, minVersion === undefined ? {} : { minVersion });
+    if (!context.ok) {
+      this.#refuse(arrival, 'handshake', 'unusable_credential', context.detail);
+      return;
+    }
     const isHttp = choice.chain.endsWith('http');
     const alpn = (isHttp ? ALPN_HTTP : ALPN_TCP).find((protocol) => choice.offered.includes(protocol));
     const isMutual = choice.chain.startsWith('mtls');
     acceptTls(
       arrival.raw,
       {
-        context: secureContextOf(credential, minVersion === undefined ? {} : { minVersion }),
+        context: context.context,
         ...(alpn !== undefined && { alpn }),
         ...(isMutual && { verifyClient }),
       },
@@ -199,7 +211,6 @@ export class InboundListener implements AsyncDisposable {
   #openPlain(arrival: Arrival, chain: 'plain-http' | 'plain-tcp' | 'passthrough' | 'codec-error'): void {
     const isHttp = chain === 'plain-http' || chain === 'codec-error';
     this.#opened(arrival, arrival.raw, { isHttp, security: 'none' });
-    arrival.raw.resume();
   }
 
   #opened(
@@ -279,7 +290,9 @@ export class InboundListener implements AsyncDisposable {
 
   #refuse(arrival: Arrival, stage: InboundRefusal['stage'], reason: string, detail?: string): void {
     const { raw, remote, source, sni } = arrival;
-    raw.destroy();
+    // Envoy closes with the inspected bytes unread, which resets; after a handshake it closes in order.
+    if (stage === 'filter-chain') raw.resetAndDestroy();
+    else raw.destroy();
     if (arrival.isRefused || this.#closed !== undefined) return;
     arrival.isRefused = true;
     this.#options.onRefused?.({

@@ -181,6 +181,7 @@ export class OutboundPool implements AsyncDisposable {
 
   #giveBack(lane: Lane, connection: HttpConnection): void {
     if (connection.isRetiring || !connection.isOpen) {
+      lane.open.delete(connection);
       connection.destroy();
       return;
     }

@@ -37,8 +37,15 @@ describe('ClientHello', () => {
   it('is incomplete at every shorter length', async () => {
     const hello = await recordClientHello({ servername: SNI, ALPNProtocols: [...ISTIO_HTTP_ALPN] });
     for (let length = 1; length < hello.length; length++) {
-      expect(readClientHello(hello.subarray(0, length)), String(length)).toEqual({ state: 'incomplete' });
-      expect(classify(hello.subarray(0, length)), String(length)).toBeUndefined();
+      expect({
+        length,
+        read: readClientHello(hello.subarray(0, length)),
+        flight: classify(hello.subarray(0, length)),
+      }).toEqual({
+        length,
+        read: { state: 'incomplete' },
+        flight: undefined,
+      });
     }
   });
 
@@ -55,7 +62,8 @@ describe('ClientHello', () => {
     const states = new Map<string, number>();
     for (let i = 0; i < 20_000; i++) {
       const changed = Buffer.from(hello);
-      for (let n = rng.integer(1, 3); n > 0; n--) changed[rng.integer(0, rng.chance(0.5) ? 60 : hello.length - 1)] = rng.integer(0, 255);
+      for (let n = rng.integer(1, 3); n > 0; n--)
+        changed[rng.integer(0, rng.chance(0.5) ? 60 : hello.length - 1)] = rng.integer(0, 255);
       const { state } = readClientHello(changed.subarray(0, rng.integer(0, hello.length)));
       states.set(state, (states.get(state) ?? 0) + 1);
     }

@@ -1,9 +1,9 @@
 import { request as httpRequest } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import type { FilterChain, FirstFlight, InboundExchange } from '../../../src/wire/index.ts';
-import { pemOf, recordClientHello, say, secure, listen } from './kit/raw-client.ts';
+import { listen, pemOf, recordClientHello, say, secure, splitBytes } from './kit/raw-client.ts';
 import { BACKEND, FRONTEND, idOf, ISTIO_HTTP_ALPN, SNI, startWorld, strictHttp, until } from './kit/world.ts';
 
 const GET = { method: 'GET', path: '/x', host: 'backend' };
@@ -19,7 +19,7 @@ describe('filter chains', () => {
   it('STRICT closes plaintext at once, without a byte, and says why', async () => {
     await using world = await startWorld();
     const heard = await say(world.listener.address, [HTTP_TEXT]);
-    expect(heard.bytes).toHaveLength(0);
+    expect(heard).toEqual({ bytes: Buffer.alloc(0), error: 'ECONNRESET' });
     expect(world.seen).toMatchObject({
       requests: 0,
       opened: [],
@@ -31,7 +31,10 @@ describe('filter chains', () => {
   it('STRICT is a reset before the response to a sidecar that sends plaintext', async () => {
     await using world = await startWorld();
     const answer = await world.pool.request(world.route({ tls: null }), GET);
-    expect(answer).toMatchObject({ ok: false, failure: { stage: 'reset-before-response', connection: { security: 'none' } } });
+    expect(answer).toMatchObject({
+      ok: false,
+      failure: { stage: 'reset-before-response', connection: { security: 'none' } },
+    });
     expect(world.seen.refused).toMatchObject([{ source: { workload: 'default/frontend', ip: '10.0.0.5' } }]);
   });
 
@@ -59,7 +62,10 @@ describe('filter chains', () => {
     const answer = await world.pool.request(world.route(), GET);
     expect(answer).toMatchObject({ ok: false, failure: { stage: 'handshake', reason: 'wrong_version_number' } });
     await until(() => world.seen.refused.length > 0);
-    expect(world.seen).toMatchObject({ requests: 0, refused: [{ stage: 'codec', reason: 'codec_error', applicationBytes: 0 }] });
+    expect(world.seen).toMatchObject({
+      requests: 0,
+      refused: [{ stage: 'codec', reason: 'codec_error', applicationBytes: 0 }],
+    });
   });
 
   it('hands TLS on unterminated where the chain says passthrough', async () => {
@@ -94,6 +100,22 @@ describe('filter chains', () => {
     expect(world.seen.opened.map(({ security }) => security)).toEqual(['none', 'mutual_tls']);
   });
 
+  it('loses nothing to a handler that listens later', async () => {
+    await using world = await startWorld({
+      chain: (flight) => (flight.kind === 'tls' ? 'mtls-tcp' : 'plain-tcp'),
+      onTcp: (_connection, stream) =>
+        void setTimeout(() => stream.on('data', (chunk: Buffer) => stream.end(`echo ${chunk.toString()}`)), 20),
+    });
+    expect((await say(world.listener.address, ['ping'])).bytes.toString()).toBe('echo ping');
+    const answer = await world.pool.connectTcp(world.route());
+    if (!answer.ok) throw new Error(answer.failure.detail);
+    answer.stream.write('pong');
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer.stream) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks).toString()).toBe('echo pong');
+  });
+
   it('asks at once, where it is told not to inspect, so that a server may speak first', async () => {
     await using world = await startWorld({
       inspect: false,
@@ -122,52 +144,39 @@ describe('filter chains', () => {
     expect(world.seen.refused).toMatchObject([{ stage: 'handshake', reason: 'no_server_certificate' }]);
   });
 
+  it('refuses with a credential whose key does not fit, on either side', async () => {
+    const misfit = { chain: BACKEND.chain, key: FRONTEND.key };
+    await using world = await startWorld({ identity: () => misfit });
+    expect(await world.pool.request(world.route(), GET)).toMatchObject({ ok: false, failure: { stage: 'handshake' } });
+    expect(world.seen.refused).toMatchObject([{ stage: 'handshake', reason: 'unusable_credential' }]);
+    expect(await world.pool.request(world.route({ tls: { identity: () => misfit } }), GET)).toMatchObject({
+      ok: false,
+      failure: { stage: 'handshake', reason: 'unusable_credential' },
+    });
+  });
+
   it('gives up the port', async () => {
     await using world = await startWorld();
-    await expect(startWorld({ listenPort: world.listener.address.port })).rejects.toMatchObject({ code: 'ERR_WIRE_LISTEN' });
+    await expect(startWorld({ listenPort: world.listener.address.port })).rejects.toMatchObject({
+      code: 'ERR_WIRE_LISTEN',
+    });
   });
 });
 
 describe('one byte at a time', () => {
   it('recognises HTTP', async () => {
     await using world = await startWorld({ chain: permissiveHttp });
-    const heard = await say(world.listener.address, [...HTTP_TEXT], 'hello');
+    const heard = await say(world.listener.address, HTTP_TEXT.split(''), 'hello');
     expect(heard.bytes.toString()).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 
   it('recognises TLS and completes the handshake', async () => {
     await using world = await startWorld();
-    world.seam.install({
-      name: 'one byte at a time',
-      matches: () => true,
-      onBytes: (_connection, _direction, chunk) => chunk,
-    });
-    // A relay of our own that splits what the client sends.
-    const { connect } = await import('node:net');
-    const splitter = createServer((client) => {
-      const server = connect(world.listener.address.port, world.listener.address.host);
-      server.setNoDelay(true);
-      let work = Promise.resolve();
-      client.on('data', (chunk: Buffer) => {
-        work = work.then(async () => {
-          for (const byte of chunk) {
-            server.write(Uint8Array.of(byte));
-            await new Promise((resolve) => setImmediate(resolve));
-          }
-        });
-      });
-      server.on('data', (chunk: Buffer) => client.write(chunk));
-      for (const socket of [client, server]) {
-        socket.on('error', () => undefined);
-        socket.on('close', () => [client, server].forEach((one) => one.destroy()));
-      }
-    });
-    await new Promise<void>((resolve) => splitter.listen(0, '127.0.0.1', resolve));
-    const { port } = splitter.address() as AddressInfo;
-    const answer = await world.pool.request(world.route({ address: { host: '127.0.0.1', port } }), GET);
+    const splitter = await splitBytes(world.listener.address);
+    const answer = await world.pool.request(world.route({ address: splitter.address }), GET);
     expect(answer).toMatchObject({ ok: true, status: 200, connection: { security: 'mutual_tls' } });
     await world.pool.close();
-    await new Promise((resolve) => splitter.close(resolve));
+    await splitter.close();
   });
 });
 
@@ -241,7 +250,12 @@ describe('exchanges', () => {
         exchange.reply({ status: 413 });
       },
     });
-    const answer = await world.pool.request(world.route(), { method: 'POST', path: '/', host: 'b', body: 'x'.repeat(11) });
+    const answer = await world.pool.request(world.route(), {
+      method: 'POST',
+      path: '/',
+      host: 'b',
+      body: 'x'.repeat(11),
+    });
     expect(answer).toMatchObject({ ok: true, status: 413 });
     expect(codes).toMatchObject([{ code: 'ERR_WIRE_BODY' }]);
   });
@@ -267,7 +281,7 @@ describe('exchanges', () => {
 
   it('streams to a real server behind, and says 503 when there is none', async () => {
     const application = createHttpServer((request, response) => {
-      response.writeHead(207, { 'x-saw': `${request.headers['x-forwarded-client-cert']}` });
+      response.writeHead(207, { 'x-saw': String(request.headers['x-forwarded-client-cert']) });
       request.pipe(response);
     });
     await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve));
@@ -315,30 +329,38 @@ describe('exchanges', () => {
 });
 
 describe('resumption', () => {
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('is not offered, and not taken: %s clients prove themselves each time', async (version) => {
-    let judged = 0;
-    await using world = await startWorld({
-      verifyClient: (chain) => {
-        judged += 1;
-        return { ok: true, principal: `${chain.length} certificates`, validUntil: 0 as never };
-      },
-    });
-    const options = { ...pemOf(FRONTEND), minVersion: version, maxVersion: version, ALPNProtocols: [...ISTIO_HTTP_ALPN] };
-    let session: Buffer | undefined;
-    for (let i = 0; i < 3; i++) {
-      const socket = await secure(world.listener.address, session === undefined ? options : { ...options, session });
-      socket.on('session', (ticket: Buffer) => (session = ticket));
-      expect(socket.isSessionReused()).toBe(false);
-      const heard = listen(socket, 'hello');
-      session ??= socket.getSession();
-      socket.write(HTTP_TEXT);
-      expect((await heard).bytes.toString()).toContain('200 OK');
-    }
-    expect(judged).toBe(3);
-    expect(world.seen.opened.map(({ resumed, principal }) => ({ resumed, principal }))).toEqual(
-      Array.from({ length: 3 }, () => ({ resumed: false, principal: '2 certificates' })),
-    );
-  });
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'is not offered, and not taken: %s clients prove themselves each time',
+    async (version) => {
+      let judged = 0;
+      await using world = await startWorld({
+        verifyClient: (chain) => {
+          judged += 1;
+          return { ok: true, principal: `${chain.length} certificates`, validUntil: 0 as never };
+        },
+      });
+      const options = {
+        ...pemOf(FRONTEND),
+        minVersion: version,
+        maxVersion: version,
+        ALPNProtocols: [...ISTIO_HTTP_ALPN],
+      };
+      let session: Buffer | undefined;
+      for (let i = 0; i < 3; i++) {
+        const socket = await secure(world.listener.address, session === undefined ? options : { ...options, session });
+        socket.on('session', (ticket: Buffer) => (session = ticket));
+        expect(socket.isSessionReused()).toBe(false);
+        const heard = listen(socket, 'hello');
+        session ??= socket.getSession();
+        socket.write(HTTP_TEXT);
+        expect((await heard).bytes.toString()).toContain('200 OK');
+      }
+      expect(judged).toBe(3);
+      expect(world.seen.opened.map(({ resumed, principal }) => ({ resumed, principal }))).toEqual(
+        Array.from({ length: 3 }, () => ({ resumed: false, principal: '2 certificates' })),
+      );
+    },
+  );
 
   it('of a session without its certificate gains nothing', async () => {
     await using world = await startWorld();
@@ -351,7 +373,10 @@ describe('resumption', () => {
     const second = await secure(world.listener.address, session === undefined ? {} : { session });
     second.write(HTTP_TEXT);
     expect((await listen(second)).bytes).toHaveLength(0);
-    expect(world.seen).toMatchObject({ requests: 1, refused: [{ stage: 'verify-client', reason: 'no_client_certificate' }] });
+    expect(world.seen).toMatchObject({
+      requests: 1,
+      refused: [{ stage: 'verify-client', reason: 'no_client_certificate' }],
+    });
   });
 });
 

@@ -15,7 +15,9 @@ async function scripted(
     const connection = sockets.push(socket);
     let request = 0;
     socket.on('error', () => undefined);
-    socket.on('data', (chunk: Buffer) => script(socket, { connection, request: (request += 1), text: chunk.toString() }));
+    socket.on('data', (chunk: Buffer) =>
+      script(socket, { connection, request: (request += 1), text: chunk.toString() }),
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -136,7 +138,7 @@ describe('failures', () => {
     const route = { ...world.route({ connectTimeoutMs: 50 }), address: server.route(world.route()).address };
     expect(await world.pool.request(route, GET)).toMatchObject({
       ok: false,
-      failure: { stage: 'handshake', reason: 'timeout' },
+      failure: { stage: 'handshake', reason: 'handshake_timeout' },
     });
   });
 
@@ -165,18 +167,21 @@ describe('failures', () => {
     expect(server.connections()).toBe(1);
   });
 
-  it.each([{ path: 'no-slash' }, { path: '/a b' }, { headers: { 'x\n': 'y' } }, { headers: { x: 'a\r\nb: c' } }, { method: 'G T' }])(
-    'a request that cannot be written: %o',
-    async (wrong) => {
-      await using world = await startWorld();
-      expect(await world.pool.request(world.route(), { ...GET, ...wrong })).toMatchObject({
-        ok: false,
-        failure: { stage: 'invalid-request' },
-      });
-      expect(world.seen.requests).toBe(0);
-      expect(await world.pool.request(world.route(), GET)).toMatchObject({ ok: true });
-    },
-  );
+  it.each([
+    { path: 'no-slash' },
+    { path: '/a b' },
+    { headers: { 'x\n': 'y' } },
+    { headers: { x: 'a\r\nb: c' } },
+    { method: 'G T' },
+  ])('a request that cannot be written: %o', async (wrong) => {
+    await using world = await startWorld();
+    expect(await world.pool.request(world.route(), { ...GET, ...wrong })).toMatchObject({
+      ok: false,
+      failure: { stage: 'invalid-request' },
+    });
+    expect(world.seen.requests).toBe(0);
+    expect(await world.pool.request(world.route(), GET)).toMatchObject({ ok: true });
+  });
 
   it('a pool that is closed, before and during a request', async () => {
     await using world = await startWorld({ onHttp: () => undefined });
@@ -184,7 +189,12 @@ describe('failures', () => {
     const [sent, waiting] = [world.pool.request(route, GET), world.pool.request(route, GET)];
     await until(() => world.seen.requests === 1);
     await world.pool.close();
-    for (const answer of [await sent, await waiting, await world.pool.request(route, GET), await world.pool.connectTcp(route)]) {
+    for (const answer of [
+      await sent,
+      await waiting,
+      await world.pool.request(route, GET),
+      await world.pool.connectTcp(route),
+    ]) {
       expect(answer).toMatchObject({ ok: false, failure: { stage: 'closed' } });
     }
     expect(world.addresses.size).toBe(0);
@@ -242,7 +252,10 @@ describe('stale connections', () => {
     );
     const route = server.route(world.route());
     await world.pool.request(route, GET);
-    expect(await world.pool.request(route, GET)).toMatchObject({ ok: false, failure: { stage: 'reset-before-response' } });
+    expect(await world.pool.request(route, GET)).toMatchObject({
+      ok: false,
+      failure: { stage: 'reset-before-response' },
+    });
     expect(server.connections()).toBe(2);
   });
 

@@ -31,7 +31,10 @@ describe('the seam', () => {
     });
     const answer = await world.pool.request(world.route(), GET);
     expect(answer).toMatchObject({ ok: true, status: 200 });
-    expect(seen[0]).toMatchObject({ id: 1, link: { source: 'default/frontend', destination: 'default/backend', port: 8080 } });
+    expect(seen[0]).toMatchObject({
+      id: 1,
+      link: { source: 'default/frontend', destination: 'default/backend', port: 8080 },
+    });
     const [up, down] = [Buffer.concat(chunks.up), Buffer.concat(chunks.down)];
     expect(seen[0]?.bytes).toEqual({ up: up.length, down: down.length });
     expect(up.includes('secret-path') || down.includes('hello')).toBe(false);
@@ -60,26 +63,29 @@ describe('the seam', () => {
     expect(text).toContain('hello');
   });
 
-  it.each(['up', 'down'] as const)('tampering with application data %s is caught by the record layer', async (direction) => {
-    let isTampering = false;
-    await using world = await startWorld();
-    world.seam.install({
-      name: 'flip one bit',
-      matches: EVERYWHERE,
-      onBytes: (_connection, of, chunk) => {
-        if (!isTampering || of !== direction) return chunk;
-        const changed = Uint8Array.from(chunk);
-        changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
-        return changed;
-      },
-    });
-    expect(await world.pool.request(world.route(), GET)).toMatchObject({ ok: true });
-    isTampering = true;
-    const answer = await world.pool.request(world.route(), { ...GET, method: 'POST', body: 'x' });
-    expect(answer).toMatchObject({ ok: false, failure: { stage: 'reset-before-response' } });
-    expect(world.seen.requests).toBe(direction === 'up' ? 1 : 2);
-    await until(() => world.listener.connections === 0);
-  });
+  it.each(['up', 'down'] as const)(
+    'tampering with application data %s is caught by the record layer',
+    async (direction) => {
+      let isTampering = false;
+      await using world = await startWorld();
+      world.seam.install({
+        name: 'flip one bit',
+        matches: EVERYWHERE,
+        onBytes: (_connection, of, chunk) => {
+          if (!isTampering || of !== direction) return chunk;
+          const changed = Uint8Array.from(chunk);
+          changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+          return changed;
+        },
+      });
+      expect(await world.pool.request(world.route(), GET)).toMatchObject({ ok: true });
+      isTampering = true;
+      const answer = await world.pool.request(world.route(), { ...GET, method: 'POST', body: 'x' });
+      expect(answer).toMatchObject({ ok: false, failure: { stage: 'reset-before-response' } });
+      expect(world.seen.requests).toBe(direction === 'up' ? 1 : 2);
+      await until(() => world.listener.connections === 0);
+    },
+  );
 
   it.each<{ fate: ConnectFate; stage: string; reason?: string }>([
     { fate: 'refuse', stage: 'connect', reason: 'connection_refused' },
@@ -103,11 +109,18 @@ describe('the seam', () => {
   ])('$fate of bytes under way', async ({ fate, stage }) => {
     let isOn = false;
     await using world = await startWorld();
-    world.seam.install({ name: 'fault', matches: EVERYWHERE, onBytes: (_connection, _direction, chunk) => (isOn ? fate : chunk) });
+    world.seam.install({
+      name: 'fault',
+      matches: EVERYWHERE,
+      onBytes: (_connection, _direction, chunk) => (isOn ? fate : chunk),
+    });
     await world.pool.open(world.route(), 1);
     await until(() => world.listener.connections === 1);
     isOn = true;
-    expect(await world.pool.request(world.route(), { ...GET, timeoutMs: 60 })).toMatchObject({ ok: false, failure: { stage } });
+    expect(await world.pool.request(world.route(), { ...GET, timeoutMs: 60 })).toMatchObject({
+      ok: false,
+      failure: { stage },
+    });
     expect(world.seen.requests).toBe(0);
   });
 
@@ -133,8 +146,15 @@ describe('the seam', () => {
     const { ROGUE, svidFor } = await import('./kit/world.ts');
     const fake = svidFor('backend', { from: ROGUE });
     await using world = await startWorld();
-    await using attacker = await startWorld({ identity: () => fake, verifyClient: () => ({ ok: true, validUntil: 0 as never }) });
-    world.seam.install({ name: 'mitm', matches: EVERYWHERE, onConnect: () => ({ redirect: attacker.listener.address }) });
+    await using attacker = await startWorld({
+      identity: () => fake,
+      verifyClient: () => ({ ok: true, validUntil: 0 as never }),
+    });
+    world.seam.install({
+      name: 'mitm',
+      matches: EVERYWHERE,
+      onConnect: () => ({ redirect: attacker.listener.address }),
+    });
     const answer = await world.pool.request(world.route(), GET);
     expect(answer).toMatchObject({ ok: false, failure: { stage: 'verify-server', reason: 'untrusted_root' } });
     await until(() => attacker.listener.connections === 0);
