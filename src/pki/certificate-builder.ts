@@ -8,7 +8,7 @@
 import type { Instant } from '../core/index.ts';
 import { ATTRIBUTE } from './der/oids.ts';
 import { derContext, derInteger, derOid, derSequence, derSetOfOne, derTime, derUtf8String } from './der/writer.ts';
-import { signatureIdentifierOf, signedDer, type Signer } from './signature.ts';
+import { signatureIdentifierOf, signedDer, type Signer } from './signing.ts';
 
 export interface CertificateTemplate {
   /** INTEGER, DER. */

@@ -9,7 +9,7 @@ import { addMs, DAY_MS, type Instant } from '../core/index.ts';
 import { EXTENSION } from './der/oids.ts';
 import { derContext, derEnumerated, derInteger, derSequence, derTime } from './der/writer.ts';
 import { crlNumber, extension, serialInteger } from './extension-encoding.ts';
-import { signatureIdentifierOf, signedDer, type Signer } from './signature.ts';
+import { signatureIdentifierOf, signedDer, type Signer } from './signing.ts';
 
 /** Reasons by their numbers (RFC 5280 §5.3.1); 7 is not used, 8 belongs to delta lists. */
 const REASON_CODE = {

@@ -14,10 +14,10 @@ import { ATTRIBUTE, EXTENSION } from './der/oids.ts';
 import { bytesEqual, contextTag, DerReader, derWhole, latin1, TAG, type BitString } from './der/reader.ts';
 import { derContext, derInteger, derOid, derSequence, derSetOfOne } from './der/writer.ts';
 import { subjectAltName } from './extension-encoding.ts';
-import { keyAlgorithmOf, KEY_ALGORITHMS, type KeyAlgorithm, type KeyPair } from './keys.ts';
+import { KEY_ALGORITHMS, type KeyAlgorithm, type KeyPair } from './keys.ts';
 import { Name } from './name.ts';
-import { publicKeyOf } from './public-key.ts';
-import { signedDer, verificationDigestOf } from './signature.ts';
+import { publicKeyOf, type PublicKey } from './public-key.ts';
+import { signedDer, verificationDigestOf } from './signing.ts';
 
 export interface CsrSubject {
   readonly spiffeId: SpiffeId;
@@ -73,15 +73,15 @@ export function verifyCsr(der: Uint8Array): Csr {
 }
 
 function readKey(spki: Uint8Array): { publicKey: KeyObject; algorithm: KeyAlgorithm } {
-  let publicKey: KeyObject;
+  let parsed: PublicKey;
   try {
-    publicKey = publicKeyOf(spki);
+    parsed = publicKeyOf(spki);
   } catch (error) {
     throw new MeshError('ERR_PKI_ENCODING', `certificate request: not a public key: ${messageOf(error)}`, {
       cause: error,
     });
   }
-  const algorithm = keyAlgorithmOf(publicKey);
+  const { key: publicKey, algorithm } = parsed;
   if (algorithm === undefined) {
     throw new MeshError('ERR_PKI_ISSUE', `certificate request: the key is none of ${KEY_ALGORITHMS.join(', ')}`);
   }
@@ -99,7 +99,10 @@ interface SignedRequest {
 function checkSignature({ algorithm, publicKey, algorithmIdentifier, signature, body }: SignedRequest): void {
   const digest = verificationDigestOf(algorithm, algorithmIdentifier);
   if (digest === undefined) {
-    throw new MeshError('ERR_PKI_ISSUE', 'certificate request: the signature algorithm is unknown, weak or not of the key');
+    throw new MeshError(
+      'ERR_PKI_ISSUE',
+      'certificate request: the signature algorithm is unknown, weak or not of the key',
+    );
   }
   const holds = signature.unusedBits === 0 && verify(digest.name, body, publicKey, signature.bytes);
   if (!holds) {

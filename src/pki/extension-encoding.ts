@@ -36,13 +36,19 @@ const TRUE = derBoolean(true);
 
 /** Any extension around its DER value. */
 export function extension(id: string, value: Uint8Array, critical: boolean): Uint8Array {
-  return critical ? derSequence(derOid(id), TRUE, derOctetString(value)) : derSequence(derOid(id), derOctetString(value));
+  return critical
+    ? derSequence(derOid(id), TRUE, derOctetString(value))
+    : derSequence(derOid(id), derOctetString(value));
 }
 
 export function basicConstraints(constraints: { readonly ca: boolean; readonly pathLength?: number }): Uint8Array {
   const { ca, pathLength } = constraints;
   // DER leaves out cA where it has its default, FALSE.
-  const value = !ca ? derSequence() : pathLength === undefined ? derSequence(TRUE) : derSequence(TRUE, derInteger(pathLength));
+  const value = !ca
+    ? derSequence()
+    : pathLength === undefined
+      ? derSequence(TRUE)
+      : derSequence(TRUE, derInteger(pathLength));
   return extension(EXTENSION.basicConstraints, value, true);
 }
 

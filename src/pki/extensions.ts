@@ -83,6 +83,7 @@ const PARSERS: ReadonlyMap<string, Parse> = new Map<string, Parse>([
   [EXTENSION.subjectKeyIdentifier, (value, into) => void (into.subjectKeyId = parseSubjectKeyId(value))],
   [EXTENSION.authorityKeyIdentifier, (value, into) => void (into.authorityKeyId = parseAuthorityKeyId(value))],
   [EXTENSION.authorityInfoAccess, parseAuthorityInfoAccess],
+  [EXTENSION.crlDistributionPoints, parseDistributionPoints],
   [EXTENSION.netscapeCertType, (value, into) => void (into.netscapeCertType = parseNetscapeCertType(value))],
 ]);
 
@@ -192,7 +193,8 @@ function parseSubjectKeyId(value: Uint8Array): string {
   return hexOf(id);
 }
 
-function parseAuthorityKeyId(value: Uint8Array): AuthorityKeyIdentifier {
+/** Reads the value of an authority key identifier; CRLs have the same. */
+export function parseAuthorityKeyId(value: Uint8Array): AuthorityKeyIdentifier {
   const reader = derWhole(value, TAG.sequence, 'authority key identifier');
   const parsed: Mutable<AuthorityKeyIdentifier> = {};
   if (reader.peek() === contextTag(0, 'primitive')) parsed.keyId = hexOf(reader.element().content);
@@ -215,6 +217,23 @@ function parseAuthorityInfoAccess(value: Uint8Array): void {
     description.oid();
     readGeneralName(description);
     description.end();
+  }
+}
+
+function parseDistributionPoints(value: Uint8Array): void {
+  const reader = derWhole(value, TAG.sequence, 'CRL distribution points');
+  if (reader.done) throw reader.fail('no point');
+  while (!reader.done) {
+    const point = reader.sequence();
+    const name = point.intoOptional(contextTag(0, 'constructed'));
+    const fullName = name?.intoOptional(contextTag(0, 'constructed'));
+    if (fullName) readGeneralNames(fullName);
+    else name?.content(contextTag(1, 'constructed'));
+    name?.end();
+    if (point.peek() === contextTag(1, 'primitive')) point.element();
+    const issuer = point.intoOptional(contextTag(2, 'constructed'));
+    if (issuer) readGeneralNames(issuer);
+    point.end();
   }
 }
 

@@ -8,7 +8,7 @@
  * Source: RFC 5280 §4.2.1.6.
  * @module
  */
-import { contextTag, DerReader, encodingError, latin1 } from './der/reader.ts';
+import { contextTag, type DerReader, encodingError, latin1 } from './der/reader.ts';
 import { Name } from './name.ts';
 
 export type GeneralName =

@@ -8,12 +8,18 @@
  * Source: FIPS 186-5 A.2.1 (EC key from extra random bits), RFC 8032 §5.1.5, RFC 8410 §7.
  * @module
  */
-import { createECDH, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { assertNever, invariant, MeshError, messageOf, type Rng } from '../core/index.ts';
-import { rememberPublicKey, spkiOf } from './public-key.ts';
+import {
+  createECDH,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+} from 'node:crypto';
+import { assertNever, MeshError, messageOf, type Rng } from '../core/index.ts';
+import { algorithmOfParsed, KEY_ALGORITHMS, rememberPublicKey, spkiOfJwk, type KeyAlgorithm } from './public-key.ts';
 
-export const KEY_ALGORITHMS = ['ecdsa-p256', 'ecdsa-p384', 'ed25519', 'rsa-2048', 'rsa-3072'] as const;
-export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number];
+export { KEY_ALGORITHMS, type KeyAlgorithm };
 
 /** What workloads and authorities get unless they ask: small, fast, accepted everywhere. */
 export const DEFAULT_KEY_ALGORITHM: KeyAlgorithm = 'ecdsa-p256';
@@ -35,12 +41,7 @@ export interface KeyPair {
  */
 export function generateKeyPair(algorithm: KeyAlgorithm, options: { readonly rng?: Rng } = {}): KeyPair {
   const { rng } = options;
-  if (rng === undefined) {
-    const { privateKey, publicKey } = randomPair(algorithm);
-    return pairOf(algorithm, privateKey, publicKey);
-  }
-  const privateKey = seededPrivateKey(algorithm, rng);
-  return pairOf(algorithm, privateKey, createPublicKey(privateKey));
+  return pairOf(algorithm, rng === undefined ? randomPair(algorithm) : seededPair(algorithm, rng));
 }
 
 /**
@@ -55,31 +56,21 @@ export function keyPairFromPem(pem: string): KeyPair {
     throw new MeshError('ERR_PKI_ENCODING', `not a private key in PEM: ${messageOf(error)}`, { cause: error });
   }
   const publicKey = createPublicKey(privateKey);
-  const algorithm = keyAlgorithmOf(publicKey);
+  const algorithm = algorithmOfParsed(publicKey);
   if (algorithm === undefined) {
     throw new MeshError('ERR_PKI_ENCODING', `the key is none of ${KEY_ALGORITHMS.join(', ')}`);
   }
-  return pairOf(algorithm, privateKey, publicKey);
+  return pairOf(algorithm, { privateKey, spki: new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })) });
 }
 
-/** The algorithm of a key, if it is one of ours. */
-export function keyAlgorithmOf(key: KeyObject): KeyAlgorithm | undefined {
-  const { namedCurve, modulusLength } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
-    case 'ed25519':
-      return 'ed25519';
-    case 'ec':
-      return namedCurve === 'prime256v1' ? 'ecdsa-p256' : namedCurve === 'secp384r1' ? 'ecdsa-p384' : undefined;
-    case 'rsa':
-      return modulusLength === 2048 ? 'rsa-2048' : modulusLength === 3072 ? 'rsa-3072' : undefined;
-    default:
-      return undefined;
-  }
+interface RawPair {
+  readonly privateKey: KeyObject;
+  readonly spki: Uint8Array;
 }
 
-function pairOf(algorithm: KeyAlgorithm, privateKey: KeyObject, publicKey: KeyObject): KeyPair {
-  const spki = spkiOf(publicKey);
-  rememberPublicKey(spki, publicKey);
+function pairOf(algorithm: KeyAlgorithm, { privateKey, spki }: RawPair): KeyPair {
+  const publicKey = createPublicKey(privateKey);
+  rememberPublicKey(spki, { key: publicKey, algorithm });
   return {
     algorithm,
     privateKey,
@@ -89,36 +80,54 @@ function pairOf(algorithm: KeyAlgorithm, privateKey: KeyObject, publicKey: KeyOb
   };
 }
 
-function randomPair(algorithm: KeyAlgorithm): { privateKey: KeyObject; publicKey: KeyObject } {
+const AS_JWK = { format: 'jwk' } as const;
+
+interface GeneratedPair {
+  readonly privateKey: KeyObject;
+  readonly publicKey: JsonWebKey;
+}
+
+function randomPair(algorithm: KeyAlgorithm): RawPair {
+  const { privateKey, publicKey } = generate(algorithm);
+  return { privateKey, spki: spkiOfJwk(publicKey) };
+}
+
+/** `@types/node` does not know that a public key may be asked for as JWK, which Node has done since 15.9. */
+function generate(algorithm: KeyAlgorithm): GeneratedPair {
+  const options = { publicKeyEncoding: AS_JWK };
   switch (algorithm) {
     case 'ecdsa-p256':
-      return generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      return generateKeyPairSync('ec', { ...options, namedCurve: 'P-256' } as never) as unknown as GeneratedPair;
     case 'ecdsa-p384':
-      return generateKeyPairSync('ec', { namedCurve: 'P-384' });
+      return generateKeyPairSync('ec', { ...options, namedCurve: 'P-384' } as never) as unknown as GeneratedPair;
     case 'ed25519':
-      return generateKeyPairSync('ed25519');
+      return generateKeyPairSync('ed25519', options as never) as unknown as GeneratedPair;
     case 'rsa-2048':
-      return generateKeyPairSync('rsa', { modulusLength: 2048 });
+      return generateKeyPairSync('rsa', { ...options, modulusLength: 2048 } as never) as unknown as GeneratedPair;
     case 'rsa-3072':
-      return generateKeyPairSync('rsa', { modulusLength: 3072 });
+      return generateKeyPairSync('rsa', { ...options, modulusLength: 3072 } as never) as unknown as GeneratedPair;
     default:
       return assertNever(algorithm);
   }
 }
 
-function seededPrivateKey(algorithm: KeyAlgorithm, rng: Rng): KeyObject {
+function seededPair(algorithm: KeyAlgorithm, rng: Rng): RawPair {
   switch (algorithm) {
     case 'ecdsa-p256':
-      return seededEcKey(rng, { crv: 'P-256', curve: 'prime256v1', octets: 32, order: ORDER_P256 });
+      return seededEcPair(rng, { crv: 'P-256', curve: 'prime256v1', octets: 32, order: ORDER_P256 });
     case 'ecdsa-p384':
-      return seededEcKey(rng, { crv: 'P-384', curve: 'secp384r1', octets: 48, order: ORDER_P384 });
+      return seededEcPair(rng, { crv: 'P-384', curve: 'secp384r1', octets: 48, order: ORDER_P384 });
     case 'ed25519': {
       const pkcs8 = Buffer.concat([ED25519_PKCS8_PREFIX, rng.bytes(32)]);
-      return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+      const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+      return { privateKey, spki: spkiOfJwk(createPublicKey(privateKey).export(AS_JWK)) };
     }
     case 'rsa-2048':
     case 'rsa-3072':
-      throw new MeshError('ERR_PKI_ISSUE', `a reproducible \`${algorithm}\` key cannot be made; use an EC or Ed25519 key`);
+      throw new MeshError(
+        'ERR_PKI_ISSUE',
+        `a reproducible \`${algorithm}\` key cannot be made; use an EC or Ed25519 key`,
+      );
     default:
       return assertNever(algorithm);
   }
@@ -127,8 +136,7 @@ function seededPrivateKey(algorithm: KeyAlgorithm, rng: Rng): KeyObject {
 /** PrivateKeyInfo of RFC 8410 up to the 32 octets of the seed. */
 const ED25519_PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const ORDER_P256 = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-const ORDER_P384 =
-  0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
+const ORDER_P384 = 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
 
 interface Curve {
   readonly crv: string;
@@ -137,15 +145,19 @@ interface Curve {
   readonly order: bigint;
 }
 
-function seededEcKey(rng: Rng, { crv, curve, octets, order }: Curve): KeyObject {
+function seededEcPair(rng: Rng, { crv, curve, octets, order }: Curve): RawPair {
   // 64 bits more than the order has, so that the reduction leaves no bias worth the name.
   const wide = BigInt(`0x${Buffer.from(rng.bytes(octets + 8)).toString('hex')}`);
   const d = Buffer.from(((wide % (order - 1n)) + 1n).toString(16).padStart(octets * 2, '0'), 'hex');
   const ecdh = createECDH(curve);
   ecdh.setPrivateKey(d);
+  // 04, then both coordinates.
   const point = ecdh.getPublicKey();
-  invariant(point.length === 1 + 2 * octets, 'an uncompressed point of another length');
   const x = point.subarray(1, 1 + octets).toString('base64url');
   const y = point.subarray(1 + octets).toString('base64url');
-  return createPrivateKey({ key: { kty: 'EC', crv, x, y, d: d.toString('base64url') }, format: 'jwk' });
+  const jwk = { kty: 'EC', crv, x, y };
+  return {
+    privateKey: createPrivateKey({ key: { ...jwk, d: d.toString('base64url') }, format: 'jwk' }),
+    spki: spkiOfJwk(jwk),
+  };
 }

@@ -8,7 +8,7 @@
  * Printing follows RFC 4514 (`CN=a,O=b`, last part first).
  * @module
  */
-import { DerReader, derWhole, encodingError, hexOf, latin1, TAG } from './der/reader.ts';
+import { type DerReader, derWhole, encodingError, hexOf, latin1, TAG } from './der/reader.ts';
 import { ATTRIBUTE } from './der/oids.ts';
 
 export interface NameAttribute {

@@ -96,4 +96,3 @@ export function backoffDelayMs(attempt: number, backoff: BackoffPolicy, rng: Rng
   const nominal = Math.min(maxMs, initialMs * multiplier ** Math.min(attempt - 1, 1024));
   return Math.max(1, Math.round(nominal * (1 - randomizationRatio + 2 * randomizationRatio * rng.next())));
 }
-

@@ -79,7 +79,10 @@ export function signingTtlMs(requestedMs: number | undefined, defaultMs: number)
 /** @throws MeshError `ERR_PKI_ISSUE` where the signer is not valid at `at` */
 export function requireValidSigner(signer: ValidityWindow, at: Instant): void {
   if (at < signer.notBefore) {
-    throw new MeshError('ERR_PKI_ISSUE', `the signing certificate is not valid before ${formatInstant(signer.notBefore)}`);
+    throw new MeshError(
+      'ERR_PKI_ISSUE',
+      `the signing certificate is not valid before ${formatInstant(signer.notBefore)}`,
+    );
   }
   if (at > signer.notAfter) {
     throw new MeshError('ERR_PKI_ISSUE', `the signing certificate expired at ${formatInstant(signer.notAfter)}`);

@@ -20,6 +20,8 @@ export interface FailedClause {
   readonly seen?: string;
   /** True for a `not…` list or `notValues`. */
   readonly negated: boolean;
+  /** Where the list cannot be used at all, why: it needs HTTP on a raw connection, or a value is malformed. */
+  readonly message?: string;
 }
 
 export interface DecisionTrace {
@@ -29,21 +31,30 @@ export interface DecisionTrace {
   readonly normalizedPath?: string;
   /** AUDIT policies that matched. */
   readonly audited: readonly PolicyRef[];
+  /** Where no ALLOW policy matched: the ALLOW rules that came closest, nearest first. */
+  readonly nearMisses: readonly NearMiss[];
+}
+
+/** What a dry-run policy would have done; enforced policies of the same action are not part of it. */
+export interface DryRunResult {
+  readonly action: 'ALLOW' | 'DENY';
+  readonly result: 'allow' | 'deny';
+  readonly determining: readonly PolicyRef[];
 }
 
 export interface Decision {
   readonly decision: 'allow' | 'deny';
-  /** HTTP status the caller sees for a refusal: 403 from RBAC, 400 for an unusable path; 200 stands for "to the application". */
+  /**
+   * HTTP status the caller sees for a refusal: 403 from RBAC, 400 for an unusable path; 200 stands for "to the
+   * application". On a raw connection a refusal closes the connection, and the status is the one HTTP would have had.
+   */
   readonly status: number;
   /** The rule that decided; empty where no policy applies or none matched. */
   readonly determining: readonly PolicyRef[];
   /** `no ALLOW policy matched`, `matched DENY policy`, … */
   readonly reason: string;
-  /** What dry-run policies would have done. */
-  readonly dryRun: readonly {
-    readonly action: 'ALLOW' | 'DENY';
-    readonly result: 'allow' | 'deny';
-    readonly determining: readonly PolicyRef[];
-  }[];
+  /** What dry-run policies would have done, as far as the request got; worked out when first read. */
+  readonly dryRun: readonly DryRunResult[];
+  /** Worked out when first read: the request must not have been changed since. */
   readonly trace: DecisionTrace;
 }

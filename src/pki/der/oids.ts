@@ -28,6 +28,8 @@ export const EXTENSION = {
   freshestCrl: '2.5.29.46',
   inhibitAnyPolicy: '2.5.29.54',
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
+  ipAddressBlocks: '1.3.6.1.5.5.7.1.7',
+  autonomousSystems: '1.3.6.1.5.5.7.1.8',
   proxyCertInfo: '1.3.6.1.5.5.7.1.14',
   netscapeCertType: '2.16.840.1.113730.1.1',
 } as const;

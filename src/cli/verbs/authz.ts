@@ -1,0 +1,256 @@
+/**
+ * `meshproof authz`: what the AuthorizationPolicies of some manifests decide, about one request or about a stream of
+ * them.
+ * @module
+ */
+import { createReadStream } from 'node:fs';
+import { Option, type Command } from 'commander';
+import { stringify } from 'yaml';
+import { didYouMean, MeshError } from '../../core/index.ts';
+import type { MeshConfig, Workload } from '../../istio/index.ts';
+import { loadManifests } from '../../mesh/load-manifests.ts';
+import {
+  compileAuthorization,
+  explain,
+  readAuthorizationRequest,
+  type AuthorizationRequest,
+  type Decision,
+} from '../../policy/index.ts';
+import { authorizeLines } from '../authz-lines.ts';
+
+interface AuthzOptions {
+  readonly filename: readonly string[];
+  readonly requests?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly labels?: readonly string[];
+  readonly method: string;
+  readonly path: string;
+  readonly host?: string;
+  readonly header?: readonly string[];
+  readonly claim?: readonly string[];
+  readonly ip?: string;
+  readonly remoteIp?: string;
+  readonly destinationIp?: string;
+  readonly sni?: string;
+  readonly plaintext?: boolean;
+  readonly tcp?: boolean;
+  readonly expect?: 'allow' | 'deny';
+  readonly output: 'table' | 'wide' | 'json' | 'yaml';
+}
+
+const HELP = `
+--from names a workload, or a whole principal (cluster.local/ns/foo/sa/curl). --to names a workload and one of its own
+ports (the container's, not the Service's); the first one where none is given. A value of --claim is text, or JSON
+where it starts with [ or {.
+
+A line of --requests: {"id":"1","destination":{"workload":"api","namespace":"default","port":8080},
+  "source":{"principal":"cluster.local/ns/default/sa/web","ip":"10.0.0.5"},"request":{"method":"GET","path":"/"}}
+An answer: {"id":"1","decision":"allow","status":200,"determining":[…],"reason":"matched ALLOW policy"}
+
+Exit codes: 0 answered, 1 the answer is not the one --expect names, 2 bad usage, manifests or lines.
+
+Examples:
+  $ meshproof authz -f k8s --from default/frontend --to default/api-gateway:8080 --method GET --path /api/users
+  $ meshproof authz -f k8s --from shop/cart --to shop/payment --plaintext --expect deny
+  $ meshproof authz -f k8s --requests requests.jsonl > answers.jsonl
+`;
+
+/** Adds `authz` to the program. */
+export function authzVerb(program: Command): void {
+  program
+    .command('authz')
+    .description('decide about requests as AuthorizationPolicies would')
+    .requiredOption('-f, --filename <path...>', 'manifests: files, folders, or - for standard input')
+    .option('--requests <file>', 'answer every JSON line of a file, or of - for standard input')
+    .option('--from <workload>', 'the caller: namespace/workload, or a principal')
+    .option('--to <workload>', 'the server: namespace/workload[:port]')
+    .option('--labels <key=value...>', 'Pod labels of a server that no manifest declares')
+    .option('--method <method>', 'request method', 'GET')
+    .option('--path <path>', 'request path as it arrives, with its query', '/')
+    .option('--host <host>', 'Host header, with its port as sent')
+    .option('--header <name=value...>', 'request header')
+    .option('--claim <name=value...>', 'claim of a valid token: iss, sub, aud, …')
+    .option('--ip <address>', 'address of the peer')
+    .option('--remote-ip <address>', 'original client, as X-Forwarded-For gives it')
+    .option('--destination-ip <address>', 'address of the server')
+    .option('--sni <name>', 'server name of the TLS handshake')
+    .option('--plaintext', 'the caller proves no identity')
+    .option('--tcp', 'a raw TCP connection, no HTTP request')
+    .addOption(new Option('--expect <decision>', 'exit with 1 unless this is the decision').choices(['allow', 'deny']))
+    .addOption(
+      new Option('-o, --output <format>', 'output format').choices(['table', 'wide', 'json', 'yaml']).default('table'),
+    )
+    .addHelpText('after', HELP)
+    .action(async (options: AuthzOptions) => {
+      process.exitCode = await authz(options);
+    });
+}
+
+async function authz(options: AuthzOptions): Promise<number> {
+  if (options.requests === undefined) return decideOne(options);
+  if (options.from !== undefined || options.to !== undefined) {
+    throw new MeshError('ERR_USAGE', 'either --requests, or --from and --to');
+  }
+  if (options.requests === '-' && options.filename.includes('-')) {
+    throw new MeshError('ERR_USAGE', 'manifests and requests cannot both come from standard input');
+  }
+  const compiled = compileAuthorization(await loadManifests(options.filename));
+  return authorizeLines(compiled, { input: linesOf(options.requests), output: process.stdout });
+}
+
+const CHUNK_BYTES = 1 << 20;
+
+async function* linesOf(file: string): AsyncIterable<string> {
+  const stream = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
+  stream.setEncoding('utf8');
+  try {
+    for await (const chunk of stream) yield String(chunk);
+  } catch (cause) {
+    const reason =
+      cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'no such file' : String(cause);
+    throw new MeshError('ERR_CONFIG_IO', `cannot read \`${file}\`: ${reason}`, { cause });
+  }
+}
+
+async function decideOne(options: AuthzOptions): Promise<number> {
+  if (options.to === undefined) throw new MeshError('ERR_USAGE', 'say what is called with --to, or use --requests');
+  if (options.from === undefined && options.plaintext !== true) {
+    throw new MeshError('ERR_USAGE', 'say who calls with --from, or --plaintext for a caller without identity');
+  }
+  const config = await loadManifests(options.filename);
+  const request = requestOf(config, { ...options, to: options.to });
+  const decision = compileAuthorization(config).authorize(request);
+  process.stdout.write(render(request, decision, options.output));
+  return options.expect === undefined || options.expect === decision.decision ? 0 : 1;
+}
+
+function requestOf(config: MeshConfig, options: AuthzOptions & { readonly to: string }): AuthorizationRequest {
+  const { method, path, host, ip, remoteIp, sni } = options;
+  const principal =
+    options.from === undefined || options.plaintext === true ? undefined : principalOf(config, options.from);
+  const headers = headersOf(options.header ?? []);
+  const claims = claimsOf(options.claim ?? []);
+  return readAuthorizationRequest({
+    destination: destinationOf(config, options),
+    source: defined({ principal, ip, remoteIp }),
+    ...(sni === undefined ? {} : { connection: { sni } }),
+    ...(options.tcp === true
+      ? {}
+      : { request: defined({ method, path, host, headers, auth: claims === undefined ? undefined : { claims } }) }),
+  });
+}
+
+function defined(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** A principal has at least five parts; a workload has two. */
+function principalOf(config: MeshConfig, from: string): string {
+  if (from.split('/').length > 2) return from;
+  const { namespace, serviceAccount } = findWorkload(config, from, '--from');
+  return `${config.settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
+}
+
+function findWorkload(config: MeshConfig, text: string, option: string): Workload {
+  const found = config.workloads.find(({ namespace, name }) => `${namespace}/${name}` === text);
+  if (found !== undefined) return found;
+  if (!text.includes('/')) {
+    throw new MeshError('ERR_USAGE', `${option} takes namespace/workload, not \`${text}\``);
+  }
+  const names = config.workloads.map(({ namespace, name }) => `${namespace}/${name}`);
+  throw new MeshError('ERR_REQUEST_INVALID', `no workload \`${text}\` in the manifests${didYouMean(text, names)}`);
+}
+
+function destinationOf(
+  config: MeshConfig,
+  { to, labels, destinationIp: ip }: AuthzOptions & { readonly to: string },
+): Readonly<Record<string, unknown>> {
+  const colon = to.lastIndexOf(':');
+  const name = colon < 0 ? to : to.slice(0, colon);
+  const portText = colon < 0 ? undefined : to.slice(colon + 1);
+  if (labels !== undefined) {
+    const [namespace = '', ...rest] = name.split('/');
+    const pairs = Object.fromEntries(labels.map((text) => pairOf(text, '--labels')));
+    if (rest.length > 1) throw new MeshError('ERR_USAGE', `--to takes namespace[/workload][:port], not \`${to}\``);
+    return defined({ namespace, labels: pairs, port: portOf(portText, undefined), ip });
+  }
+  const workload = findWorkload(config, name, '--to');
+  const port = portOf(portText, workload);
+  return defined({ namespace: workload.namespace, workload: workload.name, port, ip });
+}
+
+/** Where a workload declares no port at all. */
+const DEFAULT_PORT = 80;
+
+function portOf(text: string | undefined, workload: Workload | undefined): number {
+  const ports = workload?.ports ?? [];
+  if (text === undefined) return ports[0]?.number ?? DEFAULT_PORT;
+  if (/^\d+$/.test(text)) return Number(text);
+  const named = ports.find((port) => port.name === text);
+  if (named !== undefined) return named.number;
+  const names = ports.map((port) => port.name ?? '');
+  throw new MeshError('ERR_REQUEST_INVALID', `no port \`${text}\` at the workload${didYouMean(text, names)}`);
+}
+
+function pairOf(text: string, option: string): readonly [string, string] {
+  const equals = text.indexOf('=');
+  if (equals <= 0) throw new MeshError('ERR_USAGE', `${option} takes name=value, not \`${text}\``);
+  return [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+/** A name given twice stands for two header lines. */
+function headersOf(texts: readonly string[]): Readonly<Record<string, readonly string[]>> | undefined {
+  if (texts.length === 0) return undefined;
+  const headers = new Map<string, string[]>();
+  for (const text of texts) {
+    const [name, value] = pairOf(text, '--header');
+    headers.set(name, [...(headers.get(name) ?? []), value]);
+  }
+  return Object.fromEntries(headers);
+}
+
+function claimsOf(texts: readonly string[]): Readonly<Record<string, unknown>> | undefined {
+  if (texts.length === 0) return undefined;
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [name, value] = pairOf(text, '--claim');
+      if (!/^[[{]/.test(value)) return [name, value];
+      try {
+        return [name, JSON.parse(value) as unknown];
+      } catch {
+        throw new MeshError('ERR_USAGE', `the value of --claim ${name} is not valid JSON`);
+      }
+    }),
+  );
+}
+
+function render(request: AuthorizationRequest, decision: Decision, format: AuthzOptions['output']): string {
+  if (format === 'json') return `${JSON.stringify(decision, null, 2)}\n`;
+  if (format === 'yaml') return stringify(JSON.parse(JSON.stringify(decision)));
+  const [by] = decision.determining;
+  const row = [
+    decision.decision.toUpperCase(),
+    String(decision.status),
+    by === undefined ? '<none>' : `${by.namespace}/${by.name}`,
+    by?.rule === undefined ? '<none>' : String(by.rule),
+    decision.reason,
+  ];
+  const caller = request.source?.principal ?? 'no identity (plaintext)';
+  return `${tabulate([['DECISION', 'STATUS', 'POLICY', 'RULE', 'REASON'], row])}\ncaller: ${caller}\n${explain(decision)}\n`;
+}
+
+const COLUMN_GAP = 3;
+
+function tabulate(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)) + COLUMN_GAP);
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+          .join('')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
