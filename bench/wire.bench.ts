@@ -13,11 +13,9 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { performance } from 'node:perf_hooks';
 import { Pool } from 'undici';
-import { addMs, HOUR_MS } from '../src/core/index.ts';
 import { parseSpiffeId } from '../src/identity/index.ts';
-import { CertificateAuthority } from '../src/pki/certificate-authority.ts';
-import { issueSvid, type Svid } from '../src/pki/svid.ts';
-import { instantOf } from '../src/core/index.ts';
+import { CertificateAuthority, issueSvid, type Svid } from '../src/pki/index.ts';
+import { addMs, HOUR_MS, instantOf } from '../src/core/index.ts';
 import {
   AddressBook,
   type Credential,
