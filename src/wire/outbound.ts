@@ -27,7 +27,7 @@ export interface OutboundRoute {
   readonly tls?: OutboundTls;
   /** Above it requests wait for a free connection. @defaultValue 100 */
   readonly connectionsMax?: number;
-  /** Wall time a connection may take to be ready. @defaultValue 10000 */
+  /** Wall time a connection may take to be ready. @defaultValue 30000 */
   readonly connectTimeoutMs?: number;
 }
 

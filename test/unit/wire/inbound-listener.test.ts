@@ -201,9 +201,9 @@ describe('slow and silent clients', () => {
   });
 
   it('does not close an idle connection that is open', async () => {
-    await using world = await startWorld({ handshakeTimeoutMs: 30 });
+    await using world = await startWorld({ handshakeTimeoutMs: 400 });
     await world.pool.request(world.route(), GET);
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     expect(world.listener.connections).toBe(1);
     expect(await world.pool.request(world.route(), GET)).toMatchObject({ ok: true, retriedStale: false });
     expect(world.seen.opened).toHaveLength(1);
