@@ -3,7 +3,7 @@
  * chain judged before anything is sent.
  * @module
  */
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import type { ConnectionSecurity } from '../core/index.ts';
 import type { Address, AddressBook } from './address-book.ts';
@@ -110,7 +110,8 @@ interface SecureOptions {
 }
 
 function securely({ tls, address, security, context }: SecureOptions, dialler: Dialler): Attempt {
-  const { sni, alpn, verifyServer } = tls;
+  const { alpn, verifyServer } = tls;
+  const sni = tls.sni === undefined || tls.sni === '' || isIP(tls.sni) !== 0 ? undefined : tls.sni;
   const options = { address, context, verifyServer, ...(sni !== undefined && { sni }), ...(alpn && { alpn }) };
   return (settle) =>
     connectTls(options, (result, socket) => {

@@ -78,7 +78,7 @@ export function connectTls(options: ConnectTlsOptions, done: OnTls): TLSSocket {
     port: options.address.port,
     secureContext: options.context,
     rejectUnauthorized: false,
-    ...(options.sni !== undefined && options.sni !== '' && { servername: options.sni }),
+    ...(options.sni !== undefined && { servername: options.sni }),
     ...(options.alpn !== undefined && options.alpn.length > 0 && { ALPNProtocols: [...options.alpn] }),
   });
   settleOnce(socket, 'secureConnect', done, () => judge(socket, options.verifyServer, 'no_server_certificate'));

@@ -9,7 +9,7 @@ import type { Credential, TlsVersions, VerifyPeer } from './peer.ts';
 import type { Link } from './wire-rule.ts';
 
 export interface OutboundTls extends TlsVersions {
-  /** Sent as it is; empty or absent: no SNI. */
+  /** Sent as it is; no SNI when absent, empty or an IP address (RFC 6066 3). */
   readonly sni?: string;
   readonly alpn?: readonly string[];
   /** Asked for every new connection; `undefined`: no client certificate. */
