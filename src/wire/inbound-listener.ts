@@ -16,7 +16,7 @@ import { Agent } from 'undici';
 import { messageOf, MeshError } from '../core/index.ts';
 import type { Address, VirtualPeer } from './address-book.ts';
 import { readFirstFlight } from './first-flight.ts';
-import { createHttpCodec } from './http-codec.ts';
+import { BAD_REQUEST, createHttpCodec, endWith } from './http-codec.ts';
 import type {
   FilterChain,
   FirstFlight,
@@ -160,12 +160,14 @@ export class InboundListener implements AsyncDisposable {
       case 'refuse':
         this.#refuse(arrival, 'filter-chain', 'filter_chain_not_found');
         return;
-      case 'plain-http':
       case 'codec-error':
+        this.#refuse(arrival, 'codec', 'codec_error');
+        return;
+      case 'plain-http':
       case 'plain-tcp':
       case 'passthrough':
         ready();
-        this.#openPlain(arrival, chain);
+        this.#opened(arrival, raw, { isHttp: chain === 'plain-http', security: 'none' });
         return;
       case 'mtls-http':
       case 'mtls-tcp':
@@ -209,17 +211,12 @@ export class InboundListener implements AsyncDisposable {
     );
   }
 
-  #openPlain(arrival: Arrival, chain: 'plain-http' | 'plain-tcp' | 'passthrough' | 'codec-error'): void {
-    const isHttp = chain === 'plain-http' || chain === 'codec-error';
-    this.#opened(arrival, arrival.raw, { isHttp, security: 'none' });
-  }
-
   #opened(
     arrival: Arrival,
     stream: Socket,
     as: { isHttp: boolean; security: InboundConnection['security']; facts?: TlsFacts },
   ): void {
-    const { options, facts } = { options: this.#options, facts: as.facts };
+    const options = this.#options;
     const connection: InboundConnection = {
       id: options.addresses.nextConnectionId(),
       remote: arrival.remote,
@@ -228,7 +225,7 @@ export class InboundListener implements AsyncDisposable {
       resumed: false,
       ...(arrival.source !== undefined && { source: arrival.source }),
       ...(arrival.sni !== undefined && { sni: arrival.sni }),
-      ...facts,
+      ...as.facts,
     };
     const opened: Opened = { connection, handedOver: false };
     this.#open.set(stream, opened);
@@ -293,6 +290,7 @@ export class InboundListener implements AsyncDisposable {
     const { raw, remote, source, sni } = arrival;
     // Envoy closes with the inspected bytes unread, which resets; after a handshake it closes in order.
     if (stage === 'filter-chain') raw.resetAndDestroy();
+    else if (stage === 'codec') endWith(raw, BAD_REQUEST);
     else raw.destroy();
     if (arrival.isRefused || this.#closed !== undefined) return;
     arrival.isRefused = true;

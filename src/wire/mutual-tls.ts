@@ -27,7 +27,6 @@ const CHAIN_CERTIFICATES_MAX = 100;
 export interface TlsFacts {
   readonly principal?: string;
   readonly principalValidUntil?: Instant;
-  readonly sni?: string;
   readonly alpn?: string;
   readonly tlsVersion: string;
 }

@@ -38,7 +38,7 @@ export interface HttpCall {
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: Uint8Array | string;
-  /** Wall time until the answer is complete. @defaultValue none */
+  /** Wall time from sending to the end of the answer. @defaultValue none */
   readonly timeoutMs?: number;
 }
 

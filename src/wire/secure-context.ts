@@ -2,7 +2,8 @@
  * OpenSSL contexts for credentials, built when a connection first needs one and kept as long as the credential lives.
  *
  * No trust anchors are put in: OpenSSL's verdict is not used (see `mutual-tls.ts`), and an anchor would be appended to
- * the chain a server sends. One context serves both roles. Tickets are off, so that no session is resumed.
+ * the chain a server sends. One context serves both roles. Tickets are off, so that no session is resumed; so is
+ * renegotiation (TLS 1.2), in which a peer could change its certificate after it was judged.
  *
  * Cipher suites are Istio's for TLS 1.2 (pilot's default list); TLS 1.3 has OpenSSL's own three.
  * @module
@@ -56,7 +57,7 @@ function build(credential: Credential | undefined, versions: Required<TlsVersion
     ca: [],
     ...versions,
     ciphers: CIPHERS,
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   });
 }
 

@@ -68,6 +68,13 @@ describe('filter chains', () => {
     });
   });
 
+  it('a codec error is one whatever the bytes are', async () => {
+    await using world = await startWorld({ chain: () => 'codec-error' });
+    const heard = await say(world.listener.address, [HTTP_TEXT]);
+    expect(heard.bytes.toString()).toMatch(/^HTTP\/1\.1 400/);
+    expect(world.seen).toMatchObject({ requests: 0, opened: [], refused: [{ stage: 'codec', reason: 'codec_error' }] });
+  });
+
   it('hands TLS on unterminated where the chain says passthrough', async () => {
     const received: Buffer[] = [];
     await using world = await startWorld({
@@ -377,6 +384,20 @@ describe('resumption', () => {
       requests: 1,
       refused: [{ stage: 'verify-client', reason: 'no_client_certificate' }],
     });
+  });
+});
+
+describe('renegotiation', () => {
+  it('is not possible: nobody changes certificates after the judgement', async () => {
+    await using world = await startWorld();
+    const socket = await secure(world.listener.address, { ...pemOf(FRONTEND), maxVersion: 'TLSv1.2' });
+    const outcome = await new Promise<string>((resolve) => {
+      socket.once('close', () => resolve('closed'));
+      socket.renegotiate({}, (error) => resolve(error === null ? 'renegotiated' : 'refused'));
+    });
+    expect(['closed', 'refused']).toContain(outcome);
+    expect(world.seen.opened).toHaveLength(1);
+    socket.destroy();
   });
 });
 
