@@ -8,8 +8,7 @@ import { hasDotSegments, isGateway } from './gateway.ts';
 import { type Json, objectOf, parseJson, toJson, typeName } from './json.ts';
 import type { CallAuth, LowCodeCall, LowCodeResource, NamedTemplate, StepStatus } from './model.ts';
 import type { RunState } from './run-state.ts';
-import type { CallAnswer, OutgoingCall } from './run.ts';
-import { textOf } from './wdl/scope.ts';
+import type { CallAnswer, OutgoingCall } from './exchange.ts';
 import { encodeUri, toBase64 } from './wdl/text-functions.ts';
 
 /** Statuses the products repeat a call for. */
@@ -105,7 +104,7 @@ function prepare(call: LowCodeCall, state: RunState): OutgoingCall {
   const text = urlText(call, resource, state);
   const url = urlOf(text);
   for (const { name, value } of call.query) {
-    url.search += `${url.search === '' ? '' : '&'}${encodeUri(name)}=${encodeUri(textOf(state.evaluate(value)))}`;
+    url.search += `${url.search === '' ? '' : '&'}${encodeUri(name)}=${encodeUri(state.text(value))}`;
   }
   if (hasDotSegments(text)) {
     const message = `the path of \`${call.id}\` has dot segments; it is sent as \`${url.pathname}\``;
@@ -165,7 +164,7 @@ function urlOf(text: string): URL {
 }
 
 function headerValue({ name, value }: NamedTemplate, state: RunState): string {
-  const text = textOf(state.evaluate(value));
+  const text = state.text(value);
   if (!/^[!#$%&'*+.^_`|~\dA-Za-z-]+$/.test(name)) {
     throw new MeshError('ERR_LOWCODE_INVALID', `\`${name}\` cannot name a header`);
   }

@@ -11,7 +11,7 @@ export function isGateway(url: URL, gatewayHosts: readonly string[]): boolean {
   const host = bare(url.hostname);
   const port = url.port === '' ? (url.protocol === 'http:' ? '80' : '443') : url.port;
   return gatewayHosts.some((gateway) => {
-    const [name = '', gatewayPort] = gateway.split(':');
+    const [, name = '', gatewayPort] = /^(.*?)(?::(\d+))?$/.exec(gateway) ?? [];
     return bare(name) === host && (gatewayPort === undefined || gatewayPort === port);
   });
 }

@@ -7,6 +7,7 @@ import { type DocumentMap, invalid, readDocument } from './document.ts';
 import type { LowCodeClient } from './model.ts';
 import { isAppsmith, readAppsmith } from './readers/appsmith.ts';
 import { isLogicApp, readLogicApp } from './readers/logic-apps.ts';
+import { readOpenApi } from './readers/openapi.ts';
 import { readPowerAutomateYaml } from './readers/power-automate-yaml.ts';
 import { readRetoolResources } from './readers/retool-resources.ts';
 import { readRetoolRsx } from './readers/retool-rsx.ts';
@@ -25,6 +26,7 @@ interface Format {
 }
 
 const FORMATS: readonly Format[] = [
+  { what: '`openapi` (Mendix, OutSystems)', matches: (keys) => keys.has('openapi'), read: readOpenApi },
   { what: '`actionList` (Appsmith)', matches: isAppsmith, read: readAppsmith },
   {
     what: '`definition` (Power Automate, Logic Apps)',
@@ -40,7 +42,7 @@ const FORMATS: readonly Format[] = [
 ];
 
 /** Keys that tell a format, for a slip of the pen in one of them. */
-const TELLING_KEYS = ['resources', 'workflow', 'definition', 'properties', 'actions', 'actionList'];
+const TELLING_KEYS = ['resources', 'workflow', 'definition', 'properties', 'actions', 'actionList', 'openapi'];
 
 /**
  * Reads one export.

@@ -4,6 +4,7 @@
  * @module
  */
 export * from './audit.ts';
+export * from './exchange.ts';
 export * from './finding.ts';
 export { DEFAULT_GATEWAY_HOSTS } from './gateway.ts';
 export * from './import.ts';

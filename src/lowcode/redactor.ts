@@ -49,24 +49,35 @@ export class Redactor {
     return this.#sorted().reduce((rest, secret) => rest.replaceAll(secret, () => REDACTED), text);
   }
 
-  /** A copy of plain data in which no text, and no key, holds a secret. Anything else than plain data becomes text. */
-  value(value: unknown, depth = 0): unknown {
+  /**
+   * A copy in which no text, and no key, holds a secret. Lists, maps and sets stay what they are, errors become their
+   * message, other objects plain data; what refers back to itself is cut.
+   */
+  value(value: unknown, copies: Map<object, unknown> = new Map()): unknown {
     if (typeof value === 'string') return this.text(value);
-    if (typeof value === 'number' || typeof value === 'bigint') {
-      const text = String(value);
-      return this.holds(text) ? this.text(text) : value;
-    }
+    if (typeof value === 'number' || typeof value === 'bigint') return this.#number(value);
     if (value === null || typeof value !== 'object') return value;
-    if (depth > 100) return REDACTED;
-    if (Array.isArray(value)) return value.map((item: unknown) => this.value(item, depth + 1));
-    if (value instanceof Map)
-      return new Map([...value].map((pair) => [this.value(pair[0], depth + 1), this.value(pair[1], depth + 1)]));
-    if (value instanceof Set) return new Set([...value].map((item) => this.value(item, depth + 1)));
+    if (copies.has(value)) return copies.get(value);
+    copies.set(value, '[circular]');
+    const copy = this.#object(value, copies);
+    copies.set(value, copy);
+    return copy;
+  }
+
+  #object(value: object, copies: Map<object, unknown>): unknown {
+    const inner = (item: unknown): unknown => this.value(item, copies);
+    if (Array.isArray(value)) return value.map(inner);
+    if (value instanceof Map) return new Map([...value].map(([key, item]) => [inner(key), inner(item)] as const));
+    if (value instanceof Set) return new Set([...value].map(inner));
     if (value instanceof Error) return this.text(`${value.name}: ${value.message}`);
     if (value instanceof Uint8Array) return this.holds(new TextDecoder().decode(value)) ? REDACTED : value;
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [this.text(key), this.value(item, depth + 1)] as const),
-    );
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [this.text(key), inner(item)] as const));
+  }
+
+  /** A secret may be a number once it was parsed; three digits are a status, not a secret. */
+  #number(value: number | bigint): unknown {
+    const text = String(value);
+    return text.length >= DERIVED_LENGTH_MIN && this.holds(text) ? this.text(text) : value;
   }
 
   #hide(text: string): void {

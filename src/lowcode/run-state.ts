@@ -8,9 +8,9 @@ import { isReachable, type Json, memberOf, objectOf, toJson } from './json.ts';
 import type { LowCodeClient } from './model.ts';
 import { evaluateMustache } from './mustache/evaluate.ts';
 import type { Redactor } from './redactor.ts';
-import type { CallResult, RunOptions } from './run.ts';
+import type { CallResult, RunOptions } from './exchange.ts';
 import { evaluateWdl } from './wdl/evaluate.ts';
-import type { ActionResult, WdlScope } from './wdl/scope.ts';
+import { type ActionResult, textOf, type WdlScope } from './wdl/scope.ts';
 
 /** Steps a run may take, loops unrolled. */
 export const RUN_STEPS_MAX = 10_000;
@@ -53,6 +53,15 @@ export class RunState {
   given(name: string): Json | undefined {
     const { values } = this.options;
     return isReachable(name) && Object.hasOwn(values, name) ? toJson(values[name]) : undefined;
+  }
+
+  /**
+   * The value of a template as text, written as its language writes it.
+   * @throws MeshError `ERR_EXPRESSION`
+   */
+  text(template: Json): string {
+    const value = this.evaluate(template);
+    return this.client.dialect === 'mustache' && typeof value === 'boolean' ? String(value) : textOf(value);
   }
 
   /** @throws MeshError `ERR_EXPRESSION` */

@@ -9,8 +9,8 @@ import { isList, isObject, type Json } from './json.ts';
 import type { Dialect, Ignored } from './model.ts';
 import { checkMustache, mustacheParts, secretsIn } from './mustache/evaluate.ts';
 import { eachPart } from './mustache/expression.ts';
-import { checkExpression } from './wdl/evaluate.ts';
-import { eachCall } from './wdl/expression.ts';
+import { checkExpression, isUnmodelled } from './wdl/evaluate.ts';
+import { eachCall, type WdlExpression } from './wdl/expression.ts';
 import { expressionsOf, parseTemplate } from './wdl/template.ts';
 
 /** Collects what templates of one client need, and refuses those that could never be evaluated. */
@@ -19,18 +19,25 @@ export class TemplateCheck {
   readonly #secrets = new Set<string>();
   readonly #secureParameters: ReadonlySet<string>;
   readonly #lenient: Ignored[] | undefined;
+  readonly #unmodelled: Ignored[] | undefined;
 
   /**
    * @param options.lenient where templates hold a whole programming language: what is not modelled of it is
    * reported here instead of being refused, and fails when it is evaluated
+   * @param options.unmodelled where functions go that Workflow Definition Language has and meshproof has not
    */
   constructor(
     dialect: Dialect,
-    options: { readonly secureParameters?: Iterable<string>; readonly lenient?: Ignored[] } = {},
+    options: {
+      readonly secureParameters?: Iterable<string>;
+      readonly lenient?: Ignored[];
+      readonly unmodelled?: Ignored[];
+    } = {},
   ) {
     this.#dialect = dialect;
     this.#secureParameters = new Set(options.secureParameters);
     this.#lenient = options.lenient;
+    this.#unmodelled = options.unmodelled;
   }
 
   /** Sorted. */
@@ -52,7 +59,7 @@ export class TemplateCheck {
   /** @throws MeshError `ERR_EXPRESSION` with `file`, `line`, `column` and `character` in `details` */
   text(text: string, at: SourcePosition): void {
     try {
-      if (this.#dialect === 'wdl') this.#wdl(text);
+      if (this.#dialect === 'wdl') this.#wdl(text, at);
       else {
         checkMustache(text);
         for (const name of secretsIn(text)) this.#secrets.add(name);
@@ -69,8 +76,20 @@ export class TemplateCheck {
     }
   }
 
-  #wdl(text: string): void {
+  /** Reports functions that only the products have; what uses them fails when it is evaluated. */
+  #unmodelledIn(expression: WdlExpression, at: SourcePosition): boolean {
+    const names = new Set<string>();
+    eachCall(expression, ({ name }) => {
+      if (isUnmodelled(name)) names.add(name);
+    });
+    if (this.#unmodelled === undefined) return false;
+    for (const name of names) this.#unmodelled.push({ what: `function \`${name}\``, where: at });
+    return names.size > 0;
+  }
+
+  #wdl(text: string, at: SourcePosition): void {
     for (const expression of expressionsOf(text)) {
+      if (this.#unmodelledIn(expression, at)) continue;
       checkExpression(expression);
       eachCall(expression, ({ name, args: [first] }) => {
         if (name.toLowerCase() !== 'parameters' || first?.kind !== 'literal') return;

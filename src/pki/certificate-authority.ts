@@ -156,9 +156,7 @@ export class CertificateAuthority {
 
   /** An intermediate under this authority. @throws MeshError `ERR_PKI_ISSUE` where its path length allows none */
   createIntermediate(options: IntermediateOptions): CertificateAuthority {
-    if (this.#parts.pathLength === 0) {
-      throw new MeshError('ERR_PKI_ISSUE', 'the path length of the signing certificate allows no intermediate');
-    }
+    this.#requireIntermediateAllowed();
     const { trustDomain, issuesFor } = this.#parts;
     const name = encodeName({ organization: trustDomain, commonName: options.commonName ?? 'Intermediate CA' });
     const profile = profileOf(options, trustDomain, name);
@@ -196,6 +194,7 @@ export class CertificateAuthority {
     if (this.#parts.parent !== undefined) {
       throw new MeshError('ERR_PKI_ISSUE', 'only a root can be cross-signed');
     }
+    other.#requireIntermediateAllowed();
     const cross = other.#signSigning(this.#parts, options, DEFAULT_INTERMEDIATE_TTL_MS);
     return new CertificateAuthority({ ...this.#parts, above: [cross, ...other.chain] });
   }
@@ -212,7 +211,7 @@ export class CertificateAuthority {
     const ttlMs = leafTtlMs(request.ttlMs);
     requireValidSigner(this.certificate, at);
     const { spki, commonName } = verifyCsr(csr);
-    const named = commonName !== undefined && [...commonName].length <= COMMON_NAME_MAX;
+    const named = commonName !== undefined && commonName.length <= COMMON_NAME_MAX;
     const der = buildCertificate(
       {
         serial: newSerial(this.#parts.serials),
@@ -244,6 +243,12 @@ export class CertificateAuthority {
     }
     requireValidSigner(this.certificate, options.at);
     return buildCrl(options, this.#parts.name, this.#authorityKeyIdentifier, this.key);
+  }
+
+  #requireIntermediateAllowed(): void {
+    if (this.#parts.pathLength === 0) {
+      throw new MeshError('ERR_PKI_ISSUE', 'the path length of the signing certificate allows no intermediate');
+    }
   }
 
   #requireIssuable(spiffeId: SpiffeId): void {

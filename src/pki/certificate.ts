@@ -11,7 +11,7 @@
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { type Instant, messageOf } from '../core/index.ts';
-import { bytesEqual, contextTag, DerReader, derWhole, encodingError, TAG } from './der/reader.ts';
+import { bitStringOf, bytesEqual, contextTag, DerReader, derWhole, encodingError, TAG } from './der/reader.ts';
 import { parseExtensions, serialHex, type Extensions } from './extensions.ts';
 import { Name } from './name.ts';
 import { decodePem, encodePem } from './pem.ts';
@@ -187,7 +187,7 @@ function readTbs(content: Uint8Array): Omit<CertificateFields, 'tbs' | 'signatur
     const tag = contextTag(number, 'primitive');
     if (reader.peek() !== tag) continue;
     if (version === 1) throw encodingError('certificate: unique identifier in version 1');
-    reader.content(tag);
+    bitStringOf(reader.content(tag), reader);
   }
   const extensionBlock = reader.intoOptional(contextTag(3, 'constructed'));
   reader.end();

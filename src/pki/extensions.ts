@@ -9,7 +9,16 @@
  * @module
  */
 import { EXTENSION } from './der/oids.ts';
-import { contextTag, DerReader, derWhole, encodingError, hexOf, TAG, type BitString } from './der/reader.ts';
+import {
+  bitStringOf,
+  contextTag,
+  DerReader,
+  derWhole,
+  encodingError,
+  hexOf,
+  TAG,
+  type BitString,
+} from './der/reader.ts';
 import { readGeneralName, readGeneralNames, type GeneralName } from './general-name.ts';
 import type { Name } from './name.ts';
 
@@ -225,12 +234,14 @@ function parseDistributionPoints(value: Uint8Array): void {
   if (reader.done) throw reader.fail('no point');
   while (!reader.done) {
     const point = reader.sequence();
+    // A point relative to its issuer, [1] instead of [0], is refused: RFC 5280 discourages it, and nobody writes it.
     const name = point.intoOptional(contextTag(0, 'constructed'));
-    const fullName = name?.intoOptional(contextTag(0, 'constructed'));
-    if (fullName) readGeneralNames(fullName);
-    else name?.content(contextTag(1, 'constructed'));
-    name?.end();
-    if (point.peek() === contextTag(1, 'primitive')) point.element();
+    if (name) {
+      readGeneralNames(name.into(contextTag(0, 'constructed')));
+      name.end();
+    }
+    const reasons = contextTag(1, 'primitive');
+    if (point.peek() === reasons) bitStringOf(point.content(reasons), point);
     const issuer = point.intoOptional(contextTag(2, 'constructed'));
     if (issuer) readGeneralNames(issuer);
     point.end();

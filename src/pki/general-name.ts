@@ -1,21 +1,21 @@
 /**
  * General names: the values of subject alternative names, and the bases of name constraints.
  *
- * Not interpreted: otherName, x400Address, ediPartyName, registeredID; they keep their kind, so that a constraint on
- * them is noticed. Text with control characters or beyond ASCII is refused: an IA5String holds neither sensibly, and a
+ * Not interpreted: otherName and registeredID; they keep their kind, so that a constraint on them is noticed.
+ * x400Address and ediPartyName are refused: nobody writes them, and what nobody reads should not pass. Text with control characters or beyond ASCII is refused: an IA5String holds neither sensibly, and a
  * NUL inside a name is an old attack.
  *
  * Source: RFC 5280 §4.2.1.6.
  * @module
  */
-import { contextTag, type DerReader, encodingError, latin1 } from './der/reader.ts';
+import { contextTag, DerReader, encodingError, latin1, oidOf, TAG } from './der/reader.ts';
 import { Name } from './name.ts';
 
 export type GeneralName =
   | { readonly kind: 'dns' | 'email' | 'uri'; readonly text: string }
   | { readonly kind: 'ip'; readonly bytes: Uint8Array }
   | { readonly kind: 'directory'; readonly name: Name }
-  | { readonly kind: 'other' | 'x400' | 'edi-party' | 'registered-id' };
+  | { readonly kind: 'other' | 'registered-id' };
 
 export type GeneralNameKind = GeneralName['kind'];
 
@@ -28,9 +28,7 @@ const PRIMITIVE = {
 } as const;
 const CONSTRUCTED = {
   other: contextTag(0, 'constructed'),
-  x400: contextTag(3, 'constructed'),
   directory: contextTag(4, 'constructed'),
-  ediParty: contextTag(5, 'constructed'),
 } as const;
 
 /**
@@ -49,18 +47,40 @@ export function readGeneralName(reader: DerReader): GeneralName {
     case PRIMITIVE.ip:
       return { kind: 'ip', bytes: content };
     case PRIMITIVE.registeredId:
+      oidOf(content, reader);
       return { kind: 'registered-id' };
     case CONSTRUCTED.other:
+      checkOtherName(content);
       return { kind: 'other' };
-    case CONSTRUCTED.x400:
-      return { kind: 'x400' };
     case CONSTRUCTED.directory:
       return { kind: 'directory', name: Name.fromDer(content) };
-    case CONSTRUCTED.ediParty:
-      return { kind: 'edi-party' };
     default:
       throw encodingError('general name: unknown kind');
   }
+}
+
+/** Types an otherName's value may have besides those that are checked: their content needs none to be skipped. */
+const OPAQUE_VALUES: readonly (number | undefined)[] = [
+  TAG.utf8String,
+  TAG.ia5String,
+  TAG.printableString,
+  TAG.octetString,
+  TAG.sequence,
+];
+
+function checkOtherName(content: Uint8Array): void {
+  const reader = new DerReader(content, 'other name');
+  reader.oid();
+  const value = reader.into(contextTag(0, 'constructed'));
+  const tag = value.peek();
+  if (tag === TAG.null) value.null();
+  else if (tag === TAG.boolean) value.boolean();
+  else if (tag === TAG.integer) value.integer();
+  else if (tag === TAG.oid) value.oid();
+  else if (OPAQUE_VALUES.includes(tag)) value.element();
+  else throw value.fail('a value of an unknown type');
+  value.end();
+  reader.end();
 }
 
 /** GeneralNames: at least one. */

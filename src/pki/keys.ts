@@ -92,20 +92,31 @@ function randomPair(algorithm: KeyAlgorithm): RawPair {
   return { privateKey, spki: spkiOfJwk(publicKey) };
 }
 
+interface GenerationOptions {
+  readonly publicKeyEncoding: typeof AS_JWK;
+  readonly namedCurve?: string;
+  readonly modulusLength?: number;
+}
+
 /** `@types/node` does not know that a public key may be asked for as JWK, which Node has done since 15.9. */
+const generateWithJwk = generateKeyPairSync as unknown as (
+  type: 'ec' | 'ed25519' | 'rsa',
+  options: GenerationOptions,
+) => GeneratedPair;
+
 function generate(algorithm: KeyAlgorithm): GeneratedPair {
   const options = { publicKeyEncoding: AS_JWK };
   switch (algorithm) {
     case 'ecdsa-p256':
-      return generateKeyPairSync('ec', { ...options, namedCurve: 'P-256' } as never) as unknown as GeneratedPair;
+      return generateWithJwk('ec', { ...options, namedCurve: 'P-256' });
     case 'ecdsa-p384':
-      return generateKeyPairSync('ec', { ...options, namedCurve: 'P-384' } as never) as unknown as GeneratedPair;
+      return generateWithJwk('ec', { ...options, namedCurve: 'P-384' });
     case 'ed25519':
-      return generateKeyPairSync('ed25519', options as never) as unknown as GeneratedPair;
+      return generateWithJwk('ed25519', options);
     case 'rsa-2048':
-      return generateKeyPairSync('rsa', { ...options, modulusLength: 2048 } as never) as unknown as GeneratedPair;
+      return generateWithJwk('rsa', { ...options, modulusLength: 2048 });
     case 'rsa-3072':
-      return generateKeyPairSync('rsa', { ...options, modulusLength: 3072 } as never) as unknown as GeneratedPair;
+      return generateWithJwk('rsa', { ...options, modulusLength: 3072 });
     default:
       return assertNever(algorithm);
   }
@@ -120,6 +131,7 @@ function seededPair(algorithm: KeyAlgorithm, rng: Rng): RawPair {
     case 'ed25519': {
       const pkcs8 = Buffer.concat([ED25519_PKCS8_PREFIX, rng.bytes(32)]);
       const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+      // Safe to export: this key was read, not generated (see `public-key.ts`).
       return { privateKey, spki: spkiOfJwk(createPublicKey(privateKey).export(AS_JWK)) };
     }
     case 'rsa-2048':

@@ -35,11 +35,13 @@ export function judgeNames(
 ): ConstraintVerdict {
   const { permitted, excluded, invalid } = prepare(constraints);
   if (invalid !== undefined) return { violation: `the constraint ${printed(invalid)} is not valid` };
-  for (const name of namesOf(subject)) {
+  const names = namesOf(subject);
+  // Counted as OpenSSL counts, every name against every constraint, whatever their kinds.
+  budget.nameComparisons -= names.length * (constraints.permitted.length + constraints.excluded.length);
+  if (budget.nameComparisons < 0) return 'budget';
+  for (const name of names) {
     const allowed = permitted.get(name.kind) ?? [];
     const forbidden = excluded.get(name.kind) ?? [];
-    budget.nameComparisons -= 1 + allowed.length + forbidden.length;
-    if (budget.nameComparisons < 0) return 'budget';
     if (allowed.length + forbidden.length === 0) continue;
     if (!isComparable(name)) return { violation: `${printed(name)} cannot be compared with a constraint` };
     if (allowed.length > 0 && !allowed.some((base) => isWithin(name, base))) {
@@ -112,6 +114,8 @@ function isValidBase(base: GeneralName): boolean {
     case 'ip':
       return isContiguousMask(base.bytes.subarray(base.bytes.length / 2));
     case 'directory':
+    case 'other':
+    case 'registered-id':
     default:
       return true;
   }
@@ -137,6 +141,8 @@ function isComparable(name: GeneralName): boolean {
     case 'ip':
     case 'directory':
       return true;
+    case 'other':
+    case 'registered-id':
     default:
       return false;
   }
@@ -211,6 +217,8 @@ function printed(name: GeneralName): string {
       return `address ${Buffer.from(name.bytes).toString('hex')}`;
     case 'directory':
       return `directory name \`${name.name.toString()}\``;
+    case 'other':
+    case 'registered-id':
     default:
       return `a name of kind ${name.kind}`;
   }

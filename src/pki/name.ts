@@ -102,8 +102,11 @@ function readAttribute(set: DerReader): NameAttribute {
   return { type, text: directoryText(tag, content), tag, content };
 }
 
-/** The text of a directory string; nothing for other types. */
-export function directoryText(tag: number, content: Uint8Array): string | undefined {
+/**
+ * The text of a directory string; nothing for the two other types OpenSSL lets stand in a name. Whatever else, such as a
+ * string in pieces, is refused.
+ */
+function directoryText(tag: number, content: Uint8Array): string | undefined {
   switch (tag) {
     case TAG.utf8String:
       try {
@@ -113,15 +116,17 @@ export function directoryText(tag: number, content: Uint8Array): string | undefi
       }
     case TAG.printableString:
     case TAG.ia5String:
-    case TAG.visibleString:
     case TAG.teletexString:
       return latin1(content);
     case TAG.bmpString:
       return wideText(content, 2);
     case TAG.universalString:
       return wideText(content, 4);
-    default:
+    case TAG.numericString:
+    case TAG.bitString:
       return undefined;
+    default:
+      throw encodingError('name: a value of a wrong type');
   }
 }
 

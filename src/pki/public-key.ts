@@ -7,7 +7,7 @@
  *
  * A `KeyObject` that `generateKeyPairSync` returned must never be exported as JWK: Node 20 holds the key's lock while it
  * allocates, and a garbage collection in that moment that frees the generation job waits for the same lock, forever.
- * So JWKs come from the generation itself (`publicKeyEncoding`), and none is exported here.
+ * So the JWK of a new key comes out of its generation (`publicKeyEncoding`).
  *
  * Source: RFC 5280 §4.1.2.7, RFC 5480 §2 (EC), RFC 8410 §4 (Ed25519), RFC 8017 App. A.1.1 (RSA).
  * @module
@@ -153,15 +153,11 @@ function parse(spki: Uint8Array): PublicKey {
 
 /** The algorithm of a key that was parsed, not generated. */
 export function algorithmOfParsed(key: KeyObject): KeyAlgorithm | undefined {
-  const { namedCurve, modulusLength } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
-    case 'ed25519':
-      return 'ed25519';
-    case 'ec':
-      return namedCurve === 'prime256v1' ? 'ecdsa-p256' : namedCurve === 'secp384r1' ? 'ecdsa-p384' : undefined;
-    case 'rsa':
-      return modulusLength === 2048 ? 'rsa-2048' : modulusLength === 3072 ? 'rsa-3072' : undefined;
-    default:
-      return undefined;
-  }
+  const { asymmetricKeyType: type, asymmetricKeyDetails: { namedCurve, modulusLength } = {} } = key;
+  if (type === 'ed25519') return 'ed25519';
+  if (type === 'ec' && namedCurve === 'prime256v1') return 'ecdsa-p256';
+  if (type === 'ec' && namedCurve === 'secp384r1') return 'ecdsa-p384';
+  if (type === 'rsa' && modulusLength === 2048) return 'rsa-2048';
+  if (type === 'rsa' && modulusLength === 3072) return 'rsa-3072';
+  return undefined;
 }

@@ -15,6 +15,7 @@
  * @module
  */
 import { DAY_MS, MeshError, SECOND_MS, type Instant, type Rng } from '../core/index.ts';
+import type { ValidityWindow } from './validity.ts';
 
 export interface BackoffPolicy {
   readonly initialMs: number;
@@ -87,6 +88,14 @@ export function rotationDelayMs({ created, expire, now, graceRatio, jitterRatio,
   const ratio = Math.min(1, Math.max(0, graceRatio + jitter));
   const graceMs = Math.trunc(ratio * (expire - created));
   return Math.max(0, expire - graceMs - now);
+}
+
+/** Share of a root's life left at which istiod renews it (`CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE`). */
+export const ROOT_GRACE_RATIO = 0.2;
+
+/** Whether a self-signed root is to be renewed: asked by istiod once an hour. */
+export function rootRenewalDue(root: ValidityWindow, at: Instant, graceRatio: number = ROOT_GRACE_RATIO): boolean {
+  return root.notAfter - at <= graceRatio * (root.notAfter - root.notBefore);
 }
 
 /** Milliseconds to wait after the given failed attempt (1 is the first). Draws one number. */

@@ -3,31 +3,34 @@
  * no clock, timer, key or socket: `stepRotation` takes a state and an event and returns the next state and effects for
  * the shell to carry out.
  *
- * | state       | start      | timer              | issued               | failed      | renew      | suspend   | resume                                  | stop    |
- * |-------------|------------|--------------------|----------------------|-------------|------------|-----------|-----------------------------------------|---------|
- * | idle        | requesting | =                  | =                    | =           | =          | suspended | =                                       | stopped |
- * | requesting  | =          | = backing-off      | = holding backing-off | = backing-off | requesting | suspended | =                                     | stopped |
- * | backing-off | =          | = requesting       | =                    | =           | requesting | suspended | =                                       | stopped |
- * | holding     | =          | = requesting       | =                    | =           | requesting | suspended | =                                       | stopped |
- * | suspended   | =          | =                  | =                    | =           | =          | =         | idle requesting backing-off holding     | stopped |
- * | stopped     | =          | =                  | =                    | =           | =          | =         | =                                       | =       |
+ * | state       | start      | timer         | issued                | failed        | renew      | suspend   | stop    |
+ * |-------------|------------|---------------|-----------------------|---------------|------------|-----------|---------|
+ * | idle        | requesting | =             | =                     | =             | =          | suspended | stopped |
+ * | requesting  | =          | = backing-off | = holding backing-off | = backing-off | requesting | suspended | stopped |
+ * | backing-off | =          | = requesting  | =                     | =             | requesting | suspended | stopped |
+ * | holding     | =          | = requesting  | =                     | =             | requesting | suspended | stopped |
+ * | suspended   | =          | =             | =                     | =             | =          | =         | stopped |
+ * | stopped     | =          | =             | =                     | =             | =          | =         | =       |
  *
- * (`=` stays; several states: which one depends on the numbers. `clock-step` changes no state.) In words: `issued` and
- * `failed` count only with the number of the request under way; `timer` only when its instant has come.
+ * `resume` leads from suspended to what was before, or to requesting where that is due; elsewhere it changes nothing.
+ * `clock-step` changes no state.
+ * (`=` stays; where there are several, the numbers decide: `issued` and `failed` count only with the number of the
+ * request under way, `timer` only when its instant has come.)
  *
  * Two clocks: timers run on the mesh's (a wait is a wait, whatever the wall says); the renewal delay and expiry are
  * judged on the agent's own, `at + clockSkewMs`, against the dates in the certificate. Old certificates stay in use
  * until they are replaced, past their expiry too, as in Envoy.
  *
- * Where this differs from Istio's agent: a certificate that is due for renewal the moment it arrives (an agent whose
- * clock runs far ahead, a grace ratio of 1) is installed and then counts as a failed attempt, so that the agent backs
- * off; Istio's asks again at once, without end. A suspended agent reads nothing: an answer that comes meanwhile is
- * lost, and the agent asks anew when it resumes.
+ * Where this differs from Istio's agent: a certificate that is due for renewal as it arrives, or sooner than the first
+ * back-off (an agent whose clock runs far ahead, a grace ratio of 1), is installed and then counts as a failed attempt,
+ * so that the agent backs off; Istio's asks again at once, without end. A suspended agent reads nothing: an answer
+ * that comes meanwhile is lost, and the agent asks anew when it resumes.
+ *
  * Source: istio `security/pkg/nodeagent/cache/secretcache.go`, `security/pkg/nodeagent/sds`.
  * @module
  */
 // INVARIANT: at most one request is under way; answers that do not carry its number change nothing.
-// INVARIANT: every active state with something to wait for has its timer set, and no step leaves a timer in the past.
+// INVARIANT: every state that waits for something has its timer set; after a `timer` event it lies ahead.
 import { addMs, assertNever, type Instant, type Rng } from '../core/index.ts';
 import { backoffDelayMs, rotationDelayMs, type RotationPolicy } from './rotation-schedule.ts';
 
@@ -322,7 +325,8 @@ function becomeHolding(state: Requesting, certificate: HeldCertificate, context:
   const received = agentNow(context);
   const delayMs = rotationDelayMs({ created: received, expire: certificate.notAfter, now: received, ...policy, rng });
   const active = { held: certificate, expiryNoticed: false, requests: state.requests };
-  if (delayMs > 0) return { state: { kind: 'holding', ...active, renewAt: addMs(at, delayMs) }, effects: [install] };
+  if (delayMs >= policy.backoff.initialMs)
+    return { state: { kind: 'holding', ...active, renewAt: addMs(at, delayMs) }, effects: [install] };
   return after([install], becomeBackingOff({ ...state, ...active }, ROTATION_REASONS.dueOnArrival, context));
 }
 

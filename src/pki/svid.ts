@@ -61,3 +61,8 @@ export function svidOf(
   const { notBefore, notAfter, serial } = leaf;
   return { ...held, chain, notBefore, notAfter, serial };
 }
+
+/** Certificates as one PEM text, in their order: what a `cert.pem` or a CA bundle holds. */
+export function certificatesToPem(certificates: readonly Certificate[]): string {
+  return certificates.map((certificate) => certificate.toPem()).join('');
+}

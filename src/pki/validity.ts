@@ -30,6 +30,9 @@ export const DEFAULT_INTERMEDIATE_TTL_MS: number = 730 * DAY_MS;
 /** How much earlier than now a certificate is dated, for peers whose clocks are slow. */
 export const CLOCK_SKEW_GRACE_MS: number = 2 * MINUTE_MS;
 
+/** The last date X.509 can write, which stands for none (RFC 5280 §4.1.2.5). */
+const NO_EXPIRATION: Instant = instantOf(Date.UTC(9999, 11, 31, 23, 59, 59));
+
 export interface ValidityWindow {
   readonly notBefore: Instant;
   readonly notAfter: Instant;
@@ -38,9 +41,9 @@ export interface ValidityWindow {
 /** The window of a certificate made at `at`, never past the signer's. */
 export function windowOf(at: Instant, ttlMs: number, options: WindowOptions = {}): ValidityWindow {
   const { backdateMs = 0, signer } = options;
+  const limit = signer === undefined ? NO_EXPIRATION : signer.notAfter;
   const wanted = wholeSecond(addMs(at, ttlMs));
-  const notAfter = signer !== undefined && signer.notAfter < wanted ? signer.notAfter : wanted;
-  return { notBefore: wholeSecond(addMs(at, -backdateMs)), notAfter };
+  return { notBefore: wholeSecond(addMs(at, -backdateMs)), notAfter: wanted < limit ? wanted : limit };
 }
 
 export interface WindowOptions {

@@ -79,7 +79,9 @@ export class CompiledAuthorization {
     const sidecarPolicies = config.authorizationPolicies.filter(isForSidecars);
     this.#byNamespace = groupPolicies(sidecarPolicies, (policy) => policy.metadata.namespace);
     const { settings } = config;
-    this.#build = (policies, port) => new AuthorizationProgram(policies, { settings, port, ...options });
+    const { externalAuthorizer } = options;
+    this.#build = (policies, port) =>
+      new AuthorizationProgram(policies, { settings, port, ...(externalAuthorizer && { externalAuthorizer }) });
   }
 
   /**

@@ -23,3 +23,5 @@ export * from './outcome-prediction.ts';
 export * from './outcome-question.ts';
 export * from './peer-names.ts';
 export type { LogLine, ReachedServer } from './call-passage.ts';
+export * from './request-authentication.ts';
+export { JWT_FAULTS, type JwtFault } from './jwt-token.ts';

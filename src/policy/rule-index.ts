@@ -24,9 +24,31 @@ export interface AddressSource {
   address(view: RequestView): IpAddress;
 }
 
-export type IndexKey =
-  | { readonly form: 'exact' | 'prefix' | 'suffix'; readonly source: TextSource; readonly text: string }
-  | { readonly form: 'block'; readonly source: AddressSource; readonly bits: number; readonly v4: number };
+export type IndexKey = TextKey | BlockKey;
+
+export interface TextKey {
+  readonly form: 'exact' | 'prefix' | 'suffix';
+  /** The same for the same key, so that equal keys of different rules meet. */
+  readonly name: string;
+  readonly source: TextSource;
+  readonly text: string;
+}
+
+export interface BlockKey {
+  readonly form: 'block';
+  readonly name: string;
+  readonly source: AddressSource;
+  readonly bits: number;
+  readonly v4: number;
+}
+
+export function textKey(source: TextSource, form: TextKey['form'], text: string): TextKey {
+  return { form, name: `${source.id}\n${form}\n${text}`, source, text };
+}
+
+export function blockKey(source: AddressSource, bits: number, v4: number): BlockKey {
+  return { form: 'block', name: `${source.id}\n${bits}\n${v4}`, source, bits, v4 };
+}
 
 /** What is filed. `keySets`: of each, at least one key has to be hit, or the rule cannot match. */
 export interface IndexedRule {
@@ -151,12 +173,6 @@ class BlockIndex {
   }
 }
 
-function keyName(key: IndexKey): string {
-  return key.form === 'block'
-    ? `${key.source.id}\n${key.bits}\n${key.v4}`
-    : `${key.source.id}\n${key.form}\n${key.text}`;
-}
-
 interface Bucket {
   readonly key: IndexKey;
   readonly entries: Entry[];
@@ -167,7 +183,7 @@ function buildNode(entries: readonly Entry[], depth: number): IndexNode {
   const frequency = new Map<string, number>();
   for (const { keySets } of entries) {
     for (const keys of keySets) {
-      for (const key of keys) frequency.set(keyName(key), (frequency.get(keyName(key)) ?? 0) + 1);
+      for (const { name } of keys) frequency.set(name, (frequency.get(name) ?? 0) + 1);
     }
   }
   const always: Entry[] = [];
@@ -180,8 +196,8 @@ function buildNode(entries: readonly Entry[], depth: number): IndexNode {
     }
     const rest = { rule: entry.rule, keySets: entry.keySets.filter((keys) => keys !== chosen) };
     for (const key of chosen) {
-      const bucket = buckets.get(keyName(key));
-      if (bucket === undefined) buckets.set(keyName(key), { key, entries: [rest] });
+      const bucket = buckets.get(key.name);
+      if (bucket === undefined) buckets.set(key.name, { key, entries: [rest] });
       else if (bucket.entries.at(-1)?.rule !== entry.rule) bucket.entries.push(rest);
     }
   }
@@ -201,7 +217,7 @@ function rarest(
     for (const key of keys) {
       // An exact key is found by one look-up: it wins a tie.
       const handicap = key.form === 'exact' ? 0 : 0.5;
-      cost = Math.max(cost, (frequency.get(keyName(key)) ?? 0) + handicap);
+      cost = Math.max(cost, (frequency.get(key.name) ?? 0) + handicap);
     }
     if (cost < least) {
       best = keys;

@@ -12,7 +12,7 @@ import type { WorkloadRef } from '../core/events.ts';
 import type { Service, ServicePort, Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { ServiceEntry, ServiceEntryPort, WorkloadEntry, WorkloadEntrySpec } from '../istio/service-entry.ts';
-import { labelsMatch } from './resource-order.ts';
+import { isSelective, selects } from '../istio/selector.ts';
 
 const TLS_MODE_LABEL = 'security.istio.io/tlsMode';
 
@@ -42,9 +42,9 @@ export function istioSpiffeId(trustDomain: string, namespace: string, serviceAcc
 /** A Service's endpoints on one of its ports. */
 export function endpointsOfService(config: MeshConfig, service: Service, port: ServicePort): readonly Endpoint[] {
   const { selector } = service;
-  if (selector === undefined || Object.keys(selector).length === 0) return [];
+  if (!isSelective(selector)) return [];
   const pods = config.workloads
-    .filter((pod) => pod.namespace === service.namespace && labelsMatch(selector, pod.labels))
+    .filter((pod) => pod.namespace === service.namespace && selects(selector, pod.labels))
     .flatMap((pod) => {
       const target = targetPortOf(pod, port.targetPort);
       return target === undefined ? [] : podEndpoint(config, pod, target);
@@ -70,7 +70,7 @@ export function endpointsOfServiceEntry(
   const selector = entry.spec.workloadSelector?.labels;
   if (selector !== undefined) {
     const pods = config.workloads
-      .filter((pod) => pod.namespace === namespace && labelsMatch(selector, pod.labels))
+      .filter((pod) => pod.namespace === namespace && selects(selector, pod.labels))
       .flatMap((pod) => podEndpoint(config, pod, number));
     const entries = entriesSelected(config, namespace, selector).map(({ metadata, spec }) =>
       entryEndpoint(config, namespace, spec, {
@@ -105,7 +105,7 @@ function entriesSelected(
 ): readonly WorkloadEntry[] {
   return config.workloadEntries.filter(
     ({ metadata, spec }) =>
-      metadata.namespace === namespace && labelsMatch(selector, { ...metadata.labels, ...spec.labels }),
+      metadata.namespace === namespace && selects(selector, { ...metadata.labels, ...spec.labels }),
   );
 }
 

@@ -9,7 +9,7 @@ import {
   DisposeStack,
   EventLog,
   type Instant,
-  invariant,
+  InvariantError,
   MeshError,
   type PeerRef,
   type PolicyRef,
@@ -31,8 +31,9 @@ import { outcomeOf } from './outcome.ts';
 import { portPolicy } from './port-policy.ts';
 import { predict } from './prediction.ts';
 import type { Caller, MeshRequest, Outcome } from './request.ts';
+import { listenFor } from './listen.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
-import { type PortPolicy, ServerSidecar } from './server-sidecar.ts';
+import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -362,49 +363,19 @@ export class Simulation implements AsyncDisposable {
     const running = this.#find(`${workload.namespace}/${workload.name}`);
     const known = running.ports.get(port);
     if (known !== undefined) return known;
-    const opening = this.#listen(running, port);
-    running.ports.set(port, opening);
-    return opening;
-  }
-
-  async #listen(running: RunningWorkload, port: number): Promise<ServerSidecar> {
-    const { workload, name, ip, agent, application } = running;
-    const key = `${name}:${port}`;
-    const sidecar = await ServerSidecar.listen({
-      namespace: workload.namespace,
-      workload: workload.name,
-      port,
-      ip,
-      application,
+    const opening = listenFor(running, port, {
+      events: this.events,
       ledger: this.#ledger,
+      addresses: this.#addresses,
+      ca: this.ca,
       now: () => this.clock.now(),
-      policy: agent === undefined ? undefined : () => this.#policy(key, workload, port),
-      listener: {
-        addresses: this.#addresses,
-        identity: () => agent?.current(),
-        verifyClient: (chain) => this.ca.verifyClient(chain, this.clock.now()),
-        minVersion: this.#compiled.config.settings.minTlsVersion,
-        onRefused: (refusal) => this.#ledger.refused(refusal),
-        onOpened: (connection) => {
-          const { source, principal, security, tlsVersion, resumed, id } = connection;
-          this.events.append({
-            kind: 'connection.opened',
-            connection: id,
-            source: { ...peerOf(source?.workload), ...(principal === undefined ? {} : { principal }) },
-            destination: { workload: { namespace: workload.namespace, name: workload.name } },
-            port,
-            security,
-            ...(tlsVersion === undefined ? {} : { tlsVersion }),
-            resumed,
-          });
-        },
-        onClosed: ({ id }) => {
-          if (!this.#closed) this.events.append({ kind: 'connection.closed', connection: id });
-        },
-      },
+      policy: () => this.#policy(`${running.name}:${port}`, workload, port),
+      minVersion: this.#compiled.config.settings.minTlsVersion,
+      closing: () => this.#closed,
     });
-    this.#disposal.defer(() => sidecar.close());
-    return sidecar;
+    running.ports.set(port, opening);
+    this.#disposal.defer(async () => (await opening).close());
+    return opening;
   }
 
   #policy(key: string, workload: Workload, port: number): PortPolicy {
@@ -439,7 +410,7 @@ export class Simulation implements AsyncDisposable {
     const found = this.#running.get(name);
     if (found !== undefined) return found;
     this.#targets.workload(name);
-    invariant(false, `workload ${name} is configured but does not run`);
+    throw new InvariantError(`workload ${name} is configured but does not run`);
   }
 
   /** Seeded, in the shape of a UUID. */
@@ -462,13 +433,6 @@ export class Simulation implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function peerOf(link: string | undefined): PeerRef {
-  const [namespace, name] = link?.split('/') ?? [];
-  return namespace === undefined || name === undefined || link?.startsWith('outside')
-    ? {}
-    : { workload: { namespace, name } };
 }
 
 function isClientSide(ref: PolicyRef): boolean {

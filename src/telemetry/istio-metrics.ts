@@ -13,8 +13,8 @@
  */
 import { DEFAULT_EPOCH, SECOND_MS, type Instant, type LatencySample, type MeshEvent } from '../core/index.ts';
 import type { ConnectionOpened, ConnectionRefused, RequestCompleted, TrafficRecorded } from '../core/index.ts';
-import { istioLabels, type LabelsOf, type Link, type Reporter } from './istio-labels.ts';
-import { HistogramSeries, ValueSeries } from './metric-series.ts';
+import { istioLabels, type Labels, type LabelsOf, type Link, type Reporter, type Response } from './istio-labels.ts';
+import { HistogramSeries, LabelPool, ValueSeries } from './metric-series.ts';
 import { arrived } from './outcome.ts';
 import { Sidecars } from './sidecars.ts';
 
@@ -47,6 +47,7 @@ export class IstioMetricsFold {
   #lastAt: Instant = DEFAULT_EPOCH;
   readonly #notAfter = new Map<string, Instant>();
   readonly #tcpLinks = new Map<number, Link>();
+  readonly #pool = new LabelPool();
   readonly #sidecars = new Sidecars();
   readonly #labelsOf: LabelsOf;
 
@@ -104,7 +105,7 @@ export class IstioMetricsFold {
   #report(link: Link, outcome: Outcome, timed: readonly LatencySample[]): void {
     for (const reporter of this.#reporters(link, arrived(outcome))) {
       const response = { code: String(outcome.status), flags: outcome.flags };
-      const labels = istioLabels(link, reporter, this.#labelsOf, response);
+      const labels = this.#labels(link, reporter, response);
       this.requests.add(labels, outcome.requests);
       for (const { ms, count } of timed) this.durations.observe(labels, ms, count);
     }
@@ -127,7 +128,7 @@ export class IstioMetricsFold {
   }
 
   #countTcp(link: Link, series: ValueSeries): void {
-    for (const reporter of this.#reporters(link, true)) series.add(istioLabels(link, reporter, this.#labelsOf), 1);
+    for (const reporter of this.#reporters(link, true)) series.add(this.#labels(link, reporter), 1);
   }
 
   #addRefused(event: ConnectionRefused): void {
@@ -137,7 +138,20 @@ export class IstioMetricsFold {
   }
 
   #handshake(result: 'success' | 'failure', reason: string, version: string, resumed: boolean): void {
-    this.handshakes.add({ result, reason, version, resumed: String(resumed) }, 1);
+    const labels = { result, reason, version, resumed: String(resumed) };
+    this.handshakes.add(
+      this.#pool.take(Object.values(labels), () => labels),
+      1,
+    );
+  }
+
+  #labels(link: Link, reporter: Reporter, response?: Response): Labels {
+    const { source, destination, service } = link;
+    const [from, to] = [source.workload, destination.workload];
+    const ends = [from?.namespace, from?.name, source.principal, to?.namespace, to?.name, destination.principal];
+    const called = [service?.host, service?.namespace, service?.name];
+    const key = [reporter, link.security, response?.code, response?.flags, ...ends, ...called];
+    return this.#pool.take(key, () => istioLabels(link, reporter, this.#labelsOf, response));
   }
 
   #reporters(link: Link, reached: boolean): readonly Reporter[] {

@@ -12,9 +12,24 @@ export const ENVOY_BUCKETS_MS: readonly number[] = [
   3_600_000,
 ];
 
-/** Values per label set. */
+/**
+ * One object for equal label sets, so that series find theirs without comparing two dozen strings: the key is whatever
+ * the labels follow from.
+ */
+export class LabelPool {
+  readonly #pool = new Map<string, Labels>();
+
+  take(key: readonly (string | undefined)[], make: () => Labels): Labels {
+    const text = JSON.stringify(key);
+    let labels = this.#pool.get(text);
+    if (labels === undefined) this.#pool.set(text, (labels = make()));
+    return labels;
+  }
+}
+
+/** Values per label set; equal sets must be one object, as a `LabelPool` gives them. */
 export class ValueSeries {
-  readonly #values = new Map<string, { readonly labels: Labels; value: number }>();
+  readonly #values = new Map<Labels, { readonly labels: Labels; value: number }>();
 
   add(labels: Labels, amount: number): void {
     const held = this.#at(labels);
@@ -31,9 +46,8 @@ export class ValueSeries {
   }
 
   #at(labels: Labels): { value: number } {
-    const key = keyOf(labels);
-    let held = this.#values.get(key);
-    if (held === undefined) this.#values.set(key, (held = { labels, value: 0 }));
+    let held = this.#values.get(labels);
+    if (held === undefined) this.#values.set(labels, (held = { labels, value: 0 }));
     return held;
   }
 }
@@ -46,17 +60,16 @@ export interface Buckets {
   sum: number;
 }
 
-/** Weighted observations in Envoy's buckets, per label set. */
+/** Weighted observations in Envoy's buckets, per label set; equal sets must be one object. */
 export class HistogramSeries {
-  readonly #buckets = new Map<string, Buckets>();
+  readonly #buckets = new Map<Labels, Buckets>();
 
   observe(labels: Labels, value: number, count: number): void {
     if (!Number.isFinite(value) || !(count > 0)) return;
-    const key = keyOf(labels);
-    let held = this.#buckets.get(key);
+    let held = this.#buckets.get(labels);
     if (held === undefined) {
       held = { labels, counts: ENVOY_BUCKETS_MS.map(() => 0), count: 0, sum: 0 };
-      this.#buckets.set(key, held);
+      this.#buckets.set(labels, held);
     }
     const index = ENVOY_BUCKETS_MS.findIndex((bound) => value <= bound);
     const before = held.counts[index];
@@ -69,8 +82,4 @@ export class HistogramSeries {
   values(): Iterable<Buckets> {
     return this.#buckets.values();
   }
-}
-
-function keyOf(labels: Labels): string {
-  return JSON.stringify(Object.values(labels));
 }

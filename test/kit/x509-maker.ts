@@ -105,17 +105,20 @@ export interface CertificateSpec {
   /** Digest of the signature; `sha1` for a weak one. */
   readonly digest?: 'sha256' | 'sha384' | 'sha1';
   readonly spki?: Bytes;
+  /** The last word on the signed part, before it is signed. */
+  readonly mangle?: (tbs: Bytes) => Bytes;
   /** The last word on the signature. */
   readonly tamper?: (signature: Bytes) => Bytes;
 }
 
-let serials = 0x1000;
+// Of a fixed width, so that what came before does not shift a byte of what comes after.
+let serials = 0x10_0000;
 
 export function makeDer(spec: CertificateSpec): Bytes {
   const algorithm = algorithmOf(spec.issuerKey, spec.digest ?? 'sha256');
   const version = spec.version ?? 3;
   const extensions = spec.extensions.map((e) => seq(oid(e.oid), ...(e.critical ? [bool(true)] : []), octets(e.value)));
-  const tbs = seq(
+  const plain = seq(
     ...(version === 3 ? [context(0, int(2))] : []),
     spec.serial ?? int(serials++),
     algorithm.identifier,
@@ -125,6 +128,7 @@ export function makeDer(spec: CertificateSpec): Bytes {
     spec.spki ?? spec.key.spki,
     ...(extensions.length > 0 ? [context(3, seq(...extensions))] : []),
   );
+  const tbs = spec.mangle ? spec.mangle(plain) : plain;
   const signature = sign(algorithm.digest, tbs, spec.issuerKey.privateKey);
   return seq(tbs, algorithm.identifier, bits(spec.tamper ? spec.tamper(signature) : signature));
 }
@@ -234,7 +238,7 @@ let keyIds = 0;
 export function makeAuthority(commonName: string, parent?: Authority, change: Change = {}): Authority {
   const key = change.key ?? ecKey();
   const subject = change.subject ?? name({ CN: commonName });
-  const keyId = Buffer.from(`key-${keyIds++}`);
+  const keyId = Buffer.from(`key-${String(keyIds++).padStart(6, '0')}`);
   const spec = changed(
     {
       subject,

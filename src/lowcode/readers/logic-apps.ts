@@ -27,7 +27,7 @@ export function readLogicApp(document: DocumentMap, app: string): LowCodeClient 
   const parameters = readParameters(fields.entries('parameters'), outer, ignored);
   const trigger = readTrigger(fields.entries('triggers'), ignored);
   const secureParameters = parameters.flatMap(({ name: parameter, secure }) => (secure ? [parameter] : []));
-  const check = new TemplateCheck('wdl', { secureParameters });
+  const check = new TemplateCheck('wdl', { secureParameters, unmodelled: ignored });
   const reader = new ActionReader({ check, ignored, on: trigger.on });
   const steps = reader.group(fields.entries('actions'));
   for (const { key, keyPosition } of fields.entries('outputs')) {

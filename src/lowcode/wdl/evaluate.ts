@@ -26,6 +26,23 @@ const FUNCTIONS: ReadonlyMap<string, WdlSignature> = new Map(
 /** Names of the modelled functions, sorted. */
 export const WDL_FUNCTIONS: readonly string[] = [...FUNCTIONS.values()].map(({ name }) => name).toSorted();
 
+/** Functions the language has and this module has not; an expression that uses one can be read, not evaluated. */
+const UNMODELLED: ReadonlySet<string> = new Set(
+  (
+    'action base64ToBinary binary chunk convertFromUtc convertTimeZone convertToUtc dataUri dataUriToBinary ' +
+    'dataUriToString dateDifference decimal decodeDataUri formDataMultiValues formatNumber iterationIndexes ' +
+    'listCallbackUrl multipartBody nthIndexOf parseDateTime result triggerFormDataMultiValues triggerFormDataValue ' +
+    'triggerMultipartBody uriComponentToBinary xml xor xpath'
+  )
+    .toLowerCase()
+    .split(' '),
+);
+
+/** Whether the language has this function but meshproof has not. */
+export function isUnmodelled(name: string): boolean {
+  return UNMODELLED.has(name.toLowerCase());
+}
+
 /**
  * Refuses unknown functions and wrong numbers of arguments before anything runs.
  * @throws MeshError `ERR_EXPRESSION` with the character in `details`
@@ -33,6 +50,8 @@ export const WDL_FUNCTIONS: readonly string[] = [...FUNCTIONS.values()].map(({ n
 export function checkExpression(expression: WdlExpression): void {
   eachCall(expression, ({ name, args, at }) => {
     const signature = FUNCTIONS.get(name.toLowerCase());
+    if (signature === undefined && isUnmodelled(name))
+      throw expressionError(`function \`${name}\` is not modelled`, at);
     if (signature === undefined) {
       throw expressionError(`unknown function \`${name}\`${didYouMean(name, WDL_FUNCTIONS)}`, at);
     }

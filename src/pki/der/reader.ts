@@ -22,12 +22,12 @@ export const TAG = {
   utf8String: 0x0c,
   sequence: 0x30,
   set: 0x31,
+  numericString: 0x12,
   printableString: 0x13,
   teletexString: 0x14,
   ia5String: 0x16,
   utcTime: 0x17,
   generalizedTime: 0x18,
-  visibleString: 0x1a,
   universalString: 0x1c,
   bmpString: 0x1e,
 } as const;
@@ -223,7 +223,8 @@ export function oidOf(content: Uint8Array, reader: DerReader): string {
   return [root, head - root * 40, ...rest].join('.');
 }
 
-function bitStringOf(content: Uint8Array, reader: DerReader): BitString {
+/** The content of a BIT STRING. */
+export function bitStringOf(content: Uint8Array, reader: DerReader): BitString {
   const [unusedBits] = content;
   if (unusedBits === undefined || unusedBits > 7) throw reader.fail('bit string without a valid count of unused bits');
   const bytes = content.subarray(1);

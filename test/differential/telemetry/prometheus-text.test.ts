@@ -71,12 +71,13 @@ describe('the text of a generated log', () => {
   });
 });
 
-const missing = spawnSync('promtool', ['--version']).error !== undefined;
+const PROMTOOL = 'promtool';
+const missing = spawnSync(PROMTOOL, ['--version']).error !== undefined;
 const skipped = missing && !process.env['MESHPROOF_REQUIRE_TOOLS'];
 
 describe.skipIf(skipped)(`promtool${missing ? ' (skipped: promtool is not installed)' : ''}`, () => {
   const check = (input: string): { status: number | null; output: string } => {
-    const run = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });
+    const run = spawnSync(PROMTOOL, ['check', 'metrics'], { input, encoding: 'utf8' });
     if (run.error !== undefined) throw run.error;
     return { status: run.status, output: run.stdout + run.stderr };
   };

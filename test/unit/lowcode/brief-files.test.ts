@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_EPOCH, Rng } from '../../../src/core/index.ts';
 import {
@@ -96,6 +97,50 @@ describe('retool_config.yaml of the shop', () => {
     expect(ids[0]).not.toBe(ids[1]);
     expect(result).toMatchObject({ status: 'Succeeded', findings: [] });
     expect(result.calls.map(({ id, status }) => `${id} ${status}`)).toEqual(['GET /users/42 200', 'POST orders/7 200']);
+  });
+});
+
+describe('the key of retool_config.yaml', () => {
+  const KEY = 'key-4711/abc';
+  const client = withRequests(read('retool_config.yaml'), [
+    { resource: 'User API', method: 'GET', path: '/users/{{ btoa(RETOOL_API_KEY) }}?k={{ RETOOL_API_KEY }}' },
+  ]);
+
+  it('is not sent, nor anything else, where it is not set', async () => {
+    const { sent, options } = recorder();
+    const result = await runClient(client, { ...options, secrets: () => undefined });
+    expect(sent).toEqual([]);
+    expect(result.calls[0]).toMatchObject({ outcome: 'Failed', attempts: 0 });
+    expect(result.calls[0]?.error).toMatch(/secret `RETOOL_API_KEY` is not set$/);
+  });
+
+  it.each([
+    [
+      'echoed by a service',
+      (call: OutgoingCall) => ({ body: call.headers, evidence: { call, self: new Map([[KEY, call.url]]) } }),
+    ],
+    [
+      'in an error of the network',
+      (call: OutgoingCall): never => {
+        throw new Error(`cannot reach ${call.url} with ${call.headers['authorization']}`);
+      },
+    ],
+  ])('is hidden where it is %s', async (_, answer) => {
+    const { sent, options } = recorder(answer);
+    const result = await runClient(client, options);
+    expect(sent[0]?.headers['authorization']).toBe(`Bearer ${KEY}`);
+    const text = inspect(result, { depth: 20 });
+    expect(text).toContain('***');
+    for (const form of [KEY, encodeURIComponent(KEY), btoa(KEY)]) expect(text).not.toContain(form);
+  });
+
+  it('cuts evidence that refers to itself', async () => {
+    const loop: Record<string, unknown> = { name: KEY };
+    loop['self'] = loop;
+    loop['again'] = [loop, loop];
+    const { options } = recorder(() => ({ evidence: loop }));
+    const result = await runClient(client, options);
+    expect(result.calls[0]?.evidence).toEqual({ name: '***', self: '[circular]', again: ['[circular]', '[circular]'] });
   });
 });
 

@@ -1,0 +1,71 @@
+/**
+ * Opens the listener of one workload port, and tells the log what its connections do.
+ * @module
+ */
+import type { EventLog, Instant, PeerRef } from '../core/index.ts';
+import type { AddressBook, InboundConnection, TlsVersion } from '../wire/index.ts';
+import type { ExchangeLedger } from './exchange-ledger.ts';
+import type { MeshCa } from './mesh-ca.ts';
+import type { RunningWorkload } from './running-workload.ts';
+import { type PortPolicy, ServerSidecar } from './server-sidecar.ts';
+
+export interface ListenContext {
+  readonly events: EventLog;
+  readonly ledger: ExchangeLedger;
+  readonly addresses: AddressBook;
+  readonly ca: MeshCa;
+  now(): Instant;
+  /** Asked anew for every connection and request. */
+  policy(): PortPolicy;
+  readonly minVersion: TlsVersion;
+  /** The mesh is going down: connections that close now are not worth an event. */
+  closing(): boolean;
+}
+
+/** @throws MeshError `ERR_WIRE_LISTEN` */
+export function listenFor(running: RunningWorkload, port: number, context: ListenContext): Promise<ServerSidecar> {
+  const { workload, ip, agent, application } = running;
+  const { events, ledger, addresses, ca, minVersion } = context;
+  const now = (): Instant => context.now();
+  return ServerSidecar.listen({
+    namespace: workload.namespace,
+    workload: workload.name,
+    port,
+    ip,
+    application,
+    ledger,
+    now,
+    policy: agent === undefined ? undefined : () => context.policy(),
+    listener: {
+      addresses,
+      identity: () => agent?.current(),
+      verifyClient: (chain) => ca.verifyClient(chain, now()),
+      minVersion,
+      onRefused: (refusal) => ledger.refused(refusal),
+      onOpened: (connection) => {
+        const { id, security, tlsVersion, resumed } = connection;
+        events.append({
+          kind: 'connection.opened',
+          connection: id,
+          protocol: 'http',
+          source: sourceOf(connection),
+          destination: { workload: { namespace: workload.namespace, name: workload.name } },
+          port,
+          security,
+          ...(tlsVersion === undefined ? {} : { tlsVersion }),
+          resumed,
+        });
+      },
+      onClosed: ({ id }) => {
+        if (!context.closing()) events.append({ kind: 'connection.closed', connection: id });
+      },
+    },
+  });
+}
+
+function sourceOf({ source, principal }: InboundConnection): PeerRef {
+  const proved = principal === undefined ? {} : { principal };
+  const [namespace, name] = source?.workload.split('/') ?? [];
+  if (namespace === undefined || name === undefined || namespace.startsWith('outside')) return proved;
+  return { workload: { namespace, name }, ...proved };
+}
