@@ -101,8 +101,6 @@ export class Relay {
       socket.on('error', () => other.resetAndDestroy());
       socket.once('close', () => {
         this.#sockets.delete(socket);
-        // A side that ended in order has said so by its FIN, which is passed on behind its bytes.
-        if (!socket.readableEnded) other.destroy();
         this.#settle();
       });
     }

@@ -416,6 +416,15 @@ describe('closing', () => {
     expect(strictHttp({ kind: 'raw', looksLike: 'tcp' })).toBe('refuse');
   });
 
+  it('is not a refusal to those who are in the middle of a handshake', async () => {
+    await using world = await startWorld();
+    const said = [say(world.listener.address, [await recordClientHello({})]), say(world.listener.address, ['GET'])];
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await world.listener.close();
+    await Promise.all(said);
+    expect(world.seen.refused).toEqual([]);
+  });
+
   it('returns to where it was after hundreds of connections that came and went', async () => {
     const count = (): number => process.getActiveResourcesInfo().filter((kind) => /TCP|TLS/.test(kind)).length;
     const before = count();
