@@ -90,6 +90,8 @@ export interface ConnectionOpened extends EventBase {
   readonly destination: PeerRef;
   readonly service?: ServiceRef;
   readonly port: number;
+  /** What the port speaks; HTTP connections are measured by their requests. */
+  readonly protocol?: 'http' | 'tcp';
   readonly security: ConnectionSecurity;
   readonly tlsVersion?: string;
   readonly resumed: boolean;
@@ -126,6 +128,10 @@ export interface RequestCompleted extends EventBase {
   /** Envoy response flags, comma separated; `-` for none. */
   readonly flags: string;
   readonly details?: string;
+  /** The `:authority` or `Host` the caller sent. */
+  readonly authority?: string;
+  /** From the request's first byte to the response's last, on the virtual clock. */
+  readonly durationMs?: number;
   readonly security: ConnectionSecurity;
   readonly determining: readonly PolicyRef[];
   /** The flow this request was a probe of, if it was one. */

@@ -1,0 +1,15 @@
+/**
+ * The composition root: the public mesh, manifest files, scenarios.
+ * @module
+ */
+export { loadManifests } from './load-manifests.ts';
+export { Mesh, type MeshOptions } from './mesh.ts';
+export * from './run-scenario.ts';
+export {
+  DEFAULT_SCENARIO,
+  loadScenario,
+  type LoadedScenario,
+  parseScenario,
+  shippedScenarios,
+} from './scenario-file.ts';
+export type { ScenarioFile } from './scenario-schema.ts';

@@ -1,0 +1,179 @@
+/**
+ * The mesh as users meet it: simulation and telemetry behind one object.
+ * @module
+ */
+import {
+  DEFAULT_EPOCH,
+  DEFAULT_SEED,
+  type EventLog,
+  type Instant,
+  MeshError,
+  parseDuration,
+  parseInstant,
+} from '../core/index.ts';
+import {
+  EMPTY_MESH_CONFIG,
+  mergeConfig,
+  type MeshConfig,
+  parseManifests,
+  type PolicyResource,
+  policyResources,
+  refOf,
+  removeResource,
+  type ResourceRef,
+  validateResource,
+} from '../istio/index.ts';
+import type { KeyAlgorithm, Svid } from '../pki/index.ts';
+import type { CompiledMesh } from '../policy/index.ts';
+import { type Application, type MeshRequest, type Outcome, Simulation, type VirtualClock } from '../sim/index.ts';
+import { type ServiceMetrics, ServiceMetricsFold } from '../telemetry/index.ts';
+import { loadManifests } from './load-manifests.ts';
+
+export interface MeshOptions {
+  /** Files and folders of Kubernetes and Istio manifests. */
+  readonly manifests?: string | readonly string[];
+  /** Manifests as text. */
+  readonly yaml?: string;
+  /** A configuration that was parsed before. */
+  readonly config?: MeshConfig;
+  /** @defaultValue `meshproof` */
+  readonly seed?: string | number;
+  /** Virtual start. @defaultValue 2026-01-01T00:00:00Z */
+  readonly start?: Instant | string;
+  readonly ca?: {
+    /** Lifetime of workload certificates. @defaultValue 24h */
+    readonly leafTtl?: string;
+    /** @defaultValue `ecdsa-p256` */
+    readonly key?: KeyAlgorithm;
+    /** Keys come from the seed: certificates repeat, and are worthless as secrets. @defaultValue false */
+    readonly reproducibleKeys?: boolean;
+  };
+  readonly rotation?: {
+    /** Share of the lifetime before expiry at which a certificate is renewed. @defaultValue 0.5 */
+    readonly graceRatio?: number;
+    /** @defaultValue 0.01 */
+    readonly jitterRatio?: number;
+  };
+  /** Applications by `namespace/workload`; one that echoes where none is given. */
+  readonly applications?: Readonly<Record<string, Application>>;
+}
+
+/**
+ * An offline service mesh: identities, sidecars, policies and a clock, in this process.
+ *
+ * @example
+ * await using mesh = await Mesh.start({ manifests: './k8s' });
+ * const outcome = await mesh.request({ from: 'default/frontend', to: 'default/api-gateway', path: '/api/orders' });
+ */
+export class Mesh implements AsyncDisposable {
+  readonly #simulation: Simulation;
+  readonly #metrics = new ServiceMetricsFold();
+  readonly #subscription: Disposable;
+
+  private constructor(simulation: Simulation) {
+    this.#simulation = simulation;
+    this.#subscription = simulation.events.subscribe((event) => this.#metrics.add(event));
+  }
+
+  /** @throws MeshError `ERR_CONFIG_…` when the configuration is refused, `ERR_TIME_SYNTAX` */
+  static async start(options: MeshOptions): Promise<Mesh> {
+    const { seed = DEFAULT_SEED, start = DEFAULT_EPOCH, ca = {}, rotation = {}, applications } = options;
+    const simulation = await Simulation.start({
+      config: await configOf(options),
+      seed: String(seed),
+      start: typeof start === 'string' ? parseInstant(start) : start,
+      key: ca.key ?? 'ecdsa-p256',
+      reproducibleKeys: ca.reproducibleKeys ?? false,
+      rotation: { ...rotation, ...(ca.leafTtl === undefined ? {} : { ttlMs: parseDuration(ca.leafTtl) }) },
+      ...(applications === undefined ? {} : { applications }),
+    });
+    return new Mesh(simulation);
+  }
+
+  get clock(): VirtualClock {
+    return this.#simulation.clock;
+  }
+
+  get events(): EventLog {
+    return this.#simulation.events;
+  }
+
+  get config(): MeshConfig {
+    return this.#simulation.compiled.config;
+  }
+
+  /** The configuration in force, compiled: `compiled.authorize(…)`, `compiled.peerAuthentication(…)`. */
+  get compiled(): CompiledMesh {
+    return this.#simulation.compiled;
+  }
+
+  /** The engine underneath: the certificate authority, the seam for faults, sockets. */
+  get simulation(): Simulation {
+    return this.#simulation;
+  }
+
+  /**
+   * Sends real bytes over real TLS and waits for the outcome. A refusal is an outcome, not an exception.
+   * @throws MeshError `ERR_REQUEST_INVALID` when a workload or port does not exist
+   */
+  request(request: MeshRequest): Promise<Outcome> {
+    return this.#simulation.request(request);
+  }
+
+  /** The same question answered from the compiled configuration, without sockets. */
+  predict(request: MeshRequest): Outcome {
+    return this.#simulation.predict(request);
+  }
+
+  /**
+   * Like `kubectl apply`: takes effect at this instant.
+   * @throws ConfigError (nothing is changed)
+   */
+  async apply(change: string | readonly PolicyResource[]): Promise<void> {
+    const resources =
+      typeof change === 'string' ? policyResources(parseManifests(change, { origin: 'apply' })) : change;
+    for (const resource of resources) validateResource(resource);
+    await this.#simulation.reconfigure(mergeConfig(this.config, resources), {
+      applied: resources.map(refOf),
+      removed: [],
+    });
+  }
+
+  /** Like `kubectl delete`. @throws MeshError `ERR_REQUEST_INVALID` when there is no such resource */
+  async remove(ref: ResourceRef): Promise<void> {
+    const after = removeResource(this.config, ref);
+    if (after === this.config) {
+      throw new MeshError(
+        'ERR_REQUEST_INVALID',
+        `no ${ref.kind} \`${ref.namespace}/${ref.name}\` in the configuration`,
+      );
+    }
+    await this.#simulation.reconfigure(after, { applied: [], removed: [ref] });
+  }
+
+  /** The certificate a workload (`namespace/name`) presents now. */
+  svid(workload: string): Svid | undefined {
+    return this.#simulation.svid(workload);
+  }
+
+  /** What each service has seen so far. */
+  serviceMetrics(): ServiceMetrics[] {
+    return [...this.#metrics.snapshot()];
+  }
+
+  /** Closes every socket and timer. Idempotent. */
+  async close(): Promise<void> {
+    this.#subscription[Symbol.dispose]();
+    await this.#simulation.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+async function configOf({ manifests, yaml, config }: MeshOptions): Promise<MeshConfig> {
+  if (config !== undefined) return config;
+  if (yaml !== undefined) return parseManifests(yaml, { origin: 'yaml' });
+  return manifests === undefined ? EMPTY_MESH_CONFIG : loadManifests(manifests);
+}

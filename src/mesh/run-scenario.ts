@@ -1,0 +1,394 @@
+/**
+ * Runs a scenario: starts its mesh, tries who may call what, lets its clients and traffic run for its virtual time,
+ * applies its events on the way, and holds what happened against what it expects.
+ * @module
+ */
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import {
+  addMs,
+  formatDuration,
+  type Instant,
+  instantOf,
+  MeshError,
+  MINUTE_MS,
+  messageOf,
+  parseDuration,
+  Rng,
+} from '../core/index.ts';
+import { parseManifests } from '../istio/index.ts';
+import { importLowCode, runClient, type RunResult, withRequests } from '../lowcode/index.ts';
+import {
+  type Application,
+  type Caller,
+  DEFAULT_PROFILE,
+  echoApplication,
+  type Outcome,
+  parseWorkloadName,
+  type ServiceProfile,
+  TrafficFlow,
+  TrafficRunner,
+} from '../sim/index.ts';
+import { loadManifests } from './load-manifests.ts';
+import { Mesh } from './mesh.ts';
+import { type LoadedScenario, loadScenario } from './scenario-file.ts';
+import type { AccessFile, EventFile, ExpectationFile, ScenarioFile, ServiceFile } from './scenario-schema.ts';
+
+export interface RunOptions {
+  /** Overrides the scenario's. */
+  readonly seed?: string;
+  /** Virtual time to run, e.g. `24h`; overrides the scenario's. */
+  readonly for?: string;
+  /** False: no certificate is renewed. @defaultValue as the scenario says, else true */
+  readonly rotation?: boolean;
+  /** Values of secrets that low-code clients name; a seeded stand-in where none is given. */
+  readonly secrets?: (name: string) => string | undefined;
+  /** Told about once a virtual quarter of an hour. */
+  readonly onProgress?: (progress: { readonly at: Instant; readonly start: Instant; readonly end: Instant }) => void;
+  /** Ends the run at the next quarter of an hour. */
+  readonly signal?: AbortSignal;
+}
+
+/** One attempt of the access table, with what became of it. */
+export interface AccessAttempt {
+  readonly from: string;
+  readonly to: string;
+  readonly method: string;
+  readonly path: string;
+  readonly expected?: string;
+  readonly outcome: Outcome;
+  readonly ok: boolean;
+}
+
+export interface ExpectationResult {
+  readonly text: string;
+  readonly ok: boolean;
+  readonly seen: string;
+}
+
+export interface Run {
+  readonly scenario: { readonly name: string; readonly description: string };
+  readonly seed: string;
+  readonly start: Instant;
+  /** Where the clock stood at the end; before the planned end if the run was interrupted. */
+  readonly end: Instant;
+  readonly mesh: Mesh;
+  /** Services with a declared profile, in the scenario's order. */
+  readonly services: readonly string[];
+  readonly access: readonly AccessAttempt[];
+  readonly lowcode: readonly RunResult[];
+  /** Workload whose identity low-code clients run under, and the gateway they call. */
+  readonly lowcodeRoute?: { readonly as: string; readonly gateway: string };
+  readonly expectations: readonly ExpectationResult[];
+  readonly ok: boolean;
+}
+
+const PROGRESS_STEP_MS: number = 15 * MINUTE_MS;
+const DEFAULT_RUN = '24h';
+
+/**
+ * Runs a scenario to its end. The mesh of the result is still open, so that it can be looked at: close it.
+ * @throws MeshError `ERR_SCENARIO_…`, `ERR_CONFIG_…`
+ */
+export async function runScenario(source: string | LoadedScenario | undefined, options: RunOptions = {}): Promise<Run> {
+  const loaded = typeof source === 'object' ? source : await loadScenario(source);
+  const runner = new ScenarioRunner(loaded, options);
+  return runner.run();
+}
+
+class ScenarioRunner {
+  readonly #scenario: ScenarioFile;
+  readonly #folder: string;
+  readonly #options: RunOptions;
+  readonly #seed: string;
+
+  constructor({ scenario, folder }: LoadedScenario, options: RunOptions) {
+    this.#scenario = scenario;
+    this.#folder = folder;
+    this.#options = options;
+    this.#seed = options.seed ?? String(scenario.seed ?? scenario.metadata.name);
+  }
+
+  async run(): Promise<Run> {
+    const { metadata, lowcode } = this.#scenario;
+    const mesh = await this.#start();
+    try {
+      const start = mesh.clock.now();
+      const end = addMs(start, parseDuration(this.#options.for ?? this.#scenario.clock?.run ?? DEFAULT_RUN));
+      const rotates = this.#options.rotation ?? this.#scenario.rotation?.enabled ?? true;
+      if (!rotates) this.#rotation(mesh, 'off');
+      const access = await this.#tryAccess(mesh);
+      const lowcodeRuns = await this.#runLowCode(mesh);
+      await this.#traffic(mesh).start();
+      this.#planEvents(mesh, start);
+      const expectations = this.#planExpectations(mesh, start, end);
+      await this.#advance(mesh, start, end);
+      const settled = await Promise.all(expectations.map((check) => check()));
+      return {
+        scenario: { name: metadata.name, description: metadata.description ?? '' },
+        seed: this.#seed,
+        start,
+        end: mesh.clock.now(),
+        mesh,
+        services: Object.keys(this.#scenario.services ?? {}),
+        access,
+        lowcode: lowcodeRuns,
+        ...(lowcode === undefined ? {} : { lowcodeRoute: { as: lowcode.as, gateway: lowcode.gateway } }),
+        expectations: settled,
+        ok: settled.every(({ ok }) => ok) && access.every(({ ok }) => ok),
+      };
+    } catch (error) {
+      await mesh.close();
+      throw error;
+    }
+  }
+
+  #path(relative: string): string {
+    return isAbsolute(relative) ? relative : join(this.#folder, relative);
+  }
+
+  async #start(): Promise<Mesh> {
+    const { manifests, clock, ca, rotation } = this.#scenario;
+    const config = await loadManifests(manifests.map((path) => this.#path(path)));
+    const applications: Record<string, Application> = {};
+    for (const workload of config.workloads) {
+      const service = this.#scenario.services?.[workload.name];
+      if (service?.responses !== undefined)
+        applications[`${workload.namespace}/${workload.name}`] = answering(service, echoApplication(workload));
+    }
+    return Mesh.start({
+      config,
+      seed: this.#seed,
+      ...(clock?.start === undefined ? {} : { start: clock.start }),
+      ca: {
+        ...(ca?.leafTtl === undefined ? {} : { leafTtl: ca.leafTtl }),
+        ...(ca?.key === undefined ? {} : { key: ca.key }),
+      },
+      rotation: {
+        ...(rotation?.graceRatio === undefined ? {} : { graceRatio: rotation.graceRatio }),
+        ...(rotation?.jitterRatio === undefined ? {} : { jitterRatio: rotation.jitterRatio }),
+      },
+      applications,
+    });
+  }
+
+  async #tryAccess(mesh: Mesh): Promise<readonly AccessAttempt[]> {
+    const attempts: AccessAttempt[] = [];
+    for (const attempt of this.#scenario.access ?? []) attempts.push(await tryAccess(mesh, attempt));
+    return attempts;
+  }
+
+  async #runLowCode(mesh: Mesh): Promise<readonly RunResult[]> {
+    const { lowcode } = this.#scenario;
+    const rng = new Rng(this.#seed).fork('lowcode');
+    const standIn = rng.fork('secrets');
+    const runs: RunResult[] = [];
+    for (const { file, requests, trigger } of lowcode?.clients ?? []) {
+      const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
+        throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
+      });
+      const client = withRequests(
+        importLowCode(text, { file }),
+        (requests ?? []).map(({ body, ...rest }) => ({
+          ...rest,
+          ...(body === undefined ? {} : { body: JSON.parse(JSON.stringify(body)) }),
+        })),
+      );
+      runs.push(
+        await runClient(client, {
+          now: mesh.clock.now(),
+          rng: rng.fork(file),
+          secrets: (name) => this.#options.secrets?.(name) ?? `stand-in-${standIn.integer(1e8, 1e9)}`,
+          ...(trigger === undefined ? {} : { trigger: JSON.parse(JSON.stringify(trigger)) }),
+          ...(lowcode?.hosts === undefined ? {} : { gatewayHosts: lowcode.hosts }),
+          send: async (call) => {
+            const outcome = await mesh.request({
+              from: lowcode?.as ?? '',
+              to: lowcode?.gateway ?? '',
+              method: call.method,
+              path: call.path,
+              host: call.host,
+              headers: call.headers,
+              ...(call.body === undefined ? {} : { body: call.body }),
+            });
+            const headers = Object.fromEntries(
+              Object.entries(outcome.headers).map(([name, value]) => [
+                name,
+                typeof value === 'string' ? value : value.join(', '),
+              ]),
+            );
+            return { status: outcome.status, headers, body: outcome.body, evidence: outcome.reason };
+          },
+        }),
+      );
+    }
+    return runs;
+  }
+
+  #traffic(mesh: Mesh): TrafficRunner {
+    const { simulation } = mesh;
+    const declared = this.#scenario.traffic ?? [];
+    const rng = new Rng(this.#seed).fork('traffic');
+    const flows = declared.map((flow) => {
+      const name = parseWorkloadName(flow.to).name;
+      const profile = profileOf(this.#scenario.services?.[name]);
+      const rates = declared.filter(({ to }) => to === flow.to).map(({ rps }) => rps);
+      const share = shareOf(profile.connections, rates, declared.filter(({ to }) => to === flow.to).indexOf(flow));
+      const request = requestOf(flow.request);
+      return new TrafficFlow({ from: flow.from, to: flow.to, rps: flow.rps, request, connections: share }, profile, {
+        mesh: simulation,
+        rng: rng.fork(`${flow.from}>${flow.to}`),
+      });
+    });
+    return new TrafficRunner(flows, { clock: mesh.clock, events: mesh.events });
+  }
+
+  #planEvents(mesh: Mesh, start: Instant): void {
+    for (const event of this.#scenario.events ?? []) {
+      mesh.clock.schedule(addMs(start, parseDuration(event.at)), () => this.#perform(mesh, event));
+    }
+  }
+
+  async #perform(mesh: Mesh, event: EventFile): Promise<void> {
+    if (event.note !== undefined) mesh.events.append({ kind: 'note', text: event.note });
+    for (const file of event.apply === undefined ? [] : [event.apply].flat()) {
+      const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
+        throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
+      });
+      parseManifests(text, { origin: file });
+      await mesh.apply(text);
+    }
+    for (const { kind, namespace = 'default', name } of event.remove ?? [])
+      await mesh.remove({ kind, namespace, name });
+    if (event.rotation !== undefined) this.#rotation(mesh, event.rotation);
+    if (event.ca !== undefined) mesh.simulation.ca.available = event.ca === 'up';
+  }
+
+  #rotation(mesh: Mesh, state: 'on' | 'off'): void {
+    mesh.events.append({ kind: 'note', text: `rotation ${state}` });
+    for (const { agent } of mesh.simulation.agents()) {
+      if (state === 'on') agent.resume();
+      else agent.suspend();
+    }
+  }
+
+  #planExpectations(mesh: Mesh, start: Instant, end: Instant): (() => Promise<ExpectationResult>)[] {
+    return (this.#scenario.expect ?? []).map((expectation) => {
+      const wanted = expectation.at === undefined ? end : addMs(start, parseDuration(expectation.at));
+      const at = wanted > end ? end : wanted;
+      return async () => check(expectation, mesh, start, at);
+    });
+  }
+
+  async #advance(mesh: Mesh, start: Instant, end: Instant): Promise<void> {
+    const { onProgress, signal } = this.#options;
+    while (mesh.clock.now() < end && signal?.aborted !== true) {
+      await mesh.clock.advance(Math.min(PROGRESS_STEP_MS, end - mesh.clock.now()));
+      onProgress?.({ at: mesh.clock.now(), start, end });
+    }
+  }
+}
+
+async function tryAccess(mesh: Mesh, attempt: AccessFile): Promise<AccessAttempt> {
+  const from: Caller = typeof attempt.from === 'string' ? attempt.from : { ...defined(attempt.from) };
+  const request = requestOf(attempt.request);
+  const outcome = await mesh.request({ from, to: attempt.to, ...request });
+  return {
+    from: callerName(from),
+    to: attempt.to,
+    method: request.method ?? 'GET',
+    path: request.path ?? '/',
+    ...(attempt.expect === undefined ? {} : { expected: attempt.expect }),
+    outcome,
+    ok: attempt.expect === undefined || attempt.expect === outcome.result,
+  };
+}
+
+function callerName(from: Caller): string {
+  if (typeof from === 'string') return from;
+  const { workload, certificate } = from;
+  if (certificate === undefined) return workload ?? 'outside';
+  const what = certificate === 'none' ? 'no certificate' : `${certificate} certificate`;
+  return workload === undefined ? `outside, ${what}` : `${workload}, ${what}`;
+}
+
+/** Drops keys that hold `undefined`, which YAML cannot write but types allow. */
+function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+function requestOf(request: AccessFile['request']): {
+  method?: string;
+  path?: string;
+  host?: string;
+  headers?: Readonly<Record<string, string>>;
+  body?: string;
+} {
+  return defined(request ?? {});
+}
+
+function profileOf(service: ServiceFile | undefined): ServiceProfile {
+  if (service === undefined) return DEFAULT_PROFILE;
+  const { latency, errorRate, connections } = service;
+  return {
+    p50Ms: latency === undefined ? DEFAULT_PROFILE.p50Ms : parseDuration(latency.p50),
+    p99Ms: latency === undefined ? DEFAULT_PROFILE.p99Ms : parseDuration(latency.p99),
+    errorRatio: errorRate === undefined ? 0 : Number.parseFloat(String(errorRate)) / 100,
+    connections: connections ?? DEFAULT_PROFILE.connections,
+  };
+}
+
+/** A service's connections, split over the flows to it by their rates; the parts add up, and nobody gets none. */
+function shareOf(connections: number, rates: readonly number[], index: number): number {
+  const total = rates.reduce((sum, rate) => sum + rate, 0);
+  if (total === 0) return Math.max(1, Math.floor(connections / rates.length));
+  const upTo = (count: number): number =>
+    Math.round((connections * rates.slice(0, count).reduce((sum, rate) => sum + rate, 0)) / total);
+  return Math.max(1, upTo(index + 1) - upTo(index));
+}
+
+/** The declared responses in front of `otherwise`. */
+function answering(service: ServiceFile, otherwise: Application): Application {
+  const responses = service.responses ?? [];
+  return (request) => {
+    const path = request.path.replace(/\?.*$/, '');
+    const found = responses.find(
+      (response) => response.path === path && (response.method ?? request.method) === request.method,
+    );
+    if (found === undefined) return otherwise(request);
+    return {
+      status: found.status ?? 200,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(found.body ?? {}),
+    };
+  };
+}
+
+function check(expectation: ExpectationFile, mesh: Mesh, start: Instant, at: Instant): ExpectationResult {
+  const { flow, lost, rotated } = expectation;
+  let [lostSeen, rotations] = [0, 0];
+  for (const event of mesh.events) {
+    if (event.at > at) break;
+    if (event.kind === 'traffic.recorded' && (flow === undefined || event.flow === flow)) lostSeen += event.lost;
+    if (event.kind === 'certificate.issued' && event.reason === 'rotation') rotations++;
+  }
+  const when = `at ${formatDuration(instantOf(at) - start)}`;
+  if (rotated !== undefined) {
+    const { min = 0, max = Number.POSITIVE_INFINITY } = rotated;
+    const range = max === Number.POSITIVE_INFINITY ? `at least ${min}` : `${min} to ${max}`;
+    return {
+      text: `${when}: ${range} certificates rotated`,
+      ok: rotations >= min && rotations <= max,
+      seen: String(rotations),
+    };
+  }
+  const limit = lost ?? 0;
+  const whose = flow === undefined ? 'in all flows' : `in ${flow}`;
+  return {
+    text: `${when}: ${limit} requests lost ${whose}`,
+    ok: lostSeen === limit,
+    seen: lostSeen.toLocaleString('en-US'),
+  };
+}

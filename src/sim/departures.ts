@@ -1,0 +1,154 @@
+/**
+ * How a request leaves its caller: through the caller's sidecar as the configuration says, or bare, from a program
+ * without one.
+ * @module
+ */
+import { type Instant, MeshError, type PeerRef } from '../core/index.ts';
+import { workloadSpiffeId } from '../identity/index.ts';
+import type { KeyAlgorithm } from '../pki/index.ts';
+import type { ClientTls, CompiledMesh } from '../policy/index.ts';
+import type { Address, Credential, OutboundRoute } from '../wire/index.ts';
+import type { CertificateAgent } from './certificate-agent.ts';
+import { foreignCredential } from './foreign-credentials.ts';
+import type { MeshCa } from './mesh-ca.ts';
+import type { Caller, CallerCertificate } from './request.ts';
+import type { RunningWorkload } from './running-workload.ts';
+import type { Target } from './targets.ts';
+
+export interface Departure {
+  /** The caller as events name it. */
+  readonly peer: PeerRef;
+  readonly namespace: string;
+  readonly viaSidecar: boolean;
+  /** Connections of this caller are not kept: each call is a program of its own. */
+  readonly oneShot: boolean;
+  route(target: Target, address: Address): OutboundRoute;
+}
+
+/** What departures ask of their mesh. */
+export interface DeparturePort {
+  readonly ca: MeshCa;
+  readonly key: KeyAlgorithm;
+  now(): Instant;
+  compiled(): CompiledMesh;
+  /** @throws MeshError `ERR_REQUEST_INVALID` */
+  running(name: string): RunningWorkload;
+}
+
+/** What a client of Istio's offers, so that a caller with TLS of its own meets the same filter chain. */
+export const BARE_ALPN: readonly string[] = ['istio-http/1.1', 'istio', 'http/1.1'];
+/** TEST-NET-3 (RFC 5737): an address no Pod has. */
+const OUTSIDE_IP = '203.0.113.1';
+
+/** Who a caller is, before anything is made for it. */
+export type CallerKind =
+  | { readonly kind: 'sidecar'; readonly running: RunningWorkload; readonly agent: CertificateAgent }
+  | { readonly kind: 'plaintext'; readonly running: RunningWorkload | undefined }
+  | { readonly kind: 'tls'; readonly running: RunningWorkload | undefined; readonly certificate: CallerCertificate };
+
+/** @throws MeshError `ERR_REQUEST_INVALID` for a workload that does not exist, or a caller that names nothing */
+export function callerKind(from: Caller, running: DeparturePort['running']): CallerKind {
+  if (from === 'outside') return { kind: 'plaintext', running: undefined };
+  const { workload, certificate } = typeof from === 'string' ? { workload: from, certificate: undefined } : from;
+  const found = workload === undefined ? undefined : running(workload);
+  if (certificate !== undefined) return { kind: 'tls', running: found, certificate };
+  if (found === undefined)
+    throw new MeshError('ERR_REQUEST_INVALID', 'a caller names a workload, a certificate, or both');
+  return found.agent === undefined
+    ? { kind: 'plaintext', running: found }
+    : { kind: 'sidecar', running: found, agent: found.agent };
+}
+
+export async function departureOf(from: Caller, port: DeparturePort): Promise<Departure> {
+  const caller = callerKind(from, (name) => port.running(name));
+  if (caller.kind === 'sidecar') return sidecarDeparture(caller.running, caller.agent, port);
+  const { running } = caller;
+  if (caller.kind === 'plaintext') {
+    return bareDeparture({ source: running?.name ?? 'outside', running, ip: running?.ip ?? OUTSIDE_IP, port });
+  }
+  const { certificate } = caller;
+  const { trustDomain } = port.compiled().config.settings;
+  const spiffeId =
+    running?.spiffeId ?? workloadSpiffeId({ trustDomain, namespace: 'default', serviceAccount: 'default' });
+  const { ca, key } = port;
+  const credential = await foreignCredential({ certificate, spiffeId, trustDomain, ca, at: port.now(), key });
+  return bareDeparture({
+    source: `outside (${certificate} certificate)`,
+    running,
+    ip: OUTSIDE_IP,
+    port,
+    tls: { credential },
+  });
+}
+
+function sidecarDeparture(running: RunningWorkload, agent: CertificateAgent, port: DeparturePort): Departure {
+  const { workload, name, ip } = running;
+  return {
+    peer: { workload: { namespace: workload.namespace, name: workload.name } },
+    namespace: workload.namespace,
+    viaSidecar: true,
+    oneShot: false,
+    route(target, address) {
+      const { service, servicePort, endpoint } = target;
+      const tls = port.compiled().clientTls({ from: workload, service, port: servicePort, endpoint });
+      const link = { source: name, destination: nameOf(target), port: endpoint.port };
+      const key = `${name}>${service.host}:${servicePort}>${address.port}`;
+      const plain = { link, address, virtualSourceIp: ip };
+      if (!isTls(tls)) return { key: `${key}|plaintext`, ...plain };
+      return {
+        key: `${key}|${tls.mode}|${tls.sni ?? ''}`,
+        ...plain,
+        tls: {
+          ...(tls.sni === undefined ? {} : { sni: tls.sni }),
+          alpn: tls.alpn['http/1.1'],
+          identity: () => (tls.credential?.kind === 'workload' ? agent.current() : undefined),
+          verifyServer: (chain) => port.ca.verifyServer(chain, port.now(), tls.subjectAltNames),
+        },
+      };
+    },
+  };
+}
+
+interface BareCaller {
+  /** How the link names it. */
+  readonly source: string;
+  readonly running: RunningWorkload | undefined;
+  readonly ip: string;
+  readonly port: DeparturePort;
+  readonly tls?: { readonly credential: Credential | undefined };
+}
+
+/** A program without a sidecar: plaintext, or TLS with what it holds, trusting the mesh's root and any name under it. */
+function bareDeparture({ source, running, ip, port, tls }: BareCaller): Departure {
+  const workload = tls === undefined ? running?.workload : undefined;
+  return {
+    peer: workload === undefined ? {} : { workload: { namespace: workload.namespace, name: workload.name } },
+    namespace: running?.workload.namespace ?? 'default',
+    viaSidecar: false,
+    oneShot: true,
+    route: (target, address) => ({
+      key: `${source}>${nameOf(target)}:${target.endpoint.port}`,
+      link: { source, destination: nameOf(target), port: target.endpoint.port },
+      address,
+      virtualSourceIp: ip,
+      ...(tls === undefined
+        ? {}
+        : {
+            tls: {
+              sni: `outbound_.${target.servicePort}_._.${target.service.host}`,
+              alpn: BARE_ALPN,
+              identity: () => tls.credential,
+              verifyServer: (chain) => port.ca.verifyServer(chain, port.now(), []),
+            },
+          }),
+    }),
+  };
+}
+
+export function isTls(tls: ClientTls): tls is Exclude<ClientTls, { readonly mode: 'plaintext' | 'cluster_not_found' }> {
+  return tls.mode !== 'plaintext' && tls.mode !== 'cluster_not_found';
+}
+
+function nameOf({ workload }: Target): string {
+  return `${workload.namespace}/${workload.name}`;
+}

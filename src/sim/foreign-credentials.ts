@@ -1,0 +1,71 @@
+/**
+ * What a caller without a sidecar may hold: nothing, a stolen certificate, an expired one, or one from another CA.
+ * @module
+ */
+import { addMs, assertNever, DAY_MS, type Instant, type Rng } from '../core/index.ts';
+import type { SpiffeId } from '../identity/index.ts';
+import {
+  CertificateAuthority,
+  createCsr,
+  createForeignCertificate,
+  generateKeyPair,
+  type KeyAlgorithm,
+} from '../pki/index.ts';
+import type { Credential } from '../wire/index.ts';
+import type { MeshCa } from './mesh-ca.ts';
+import type { CallerCertificate } from './request.ts';
+
+export interface ForeignCredentialOptions {
+  readonly certificate: CallerCertificate;
+  readonly spiffeId: SpiffeId;
+  readonly trustDomain: string;
+  readonly ca: MeshCa;
+  readonly at: Instant;
+  readonly key: KeyAlgorithm;
+  readonly rng?: Rng;
+}
+
+/** How long ago the expired certificate was issued; it lived half as long. */
+const EXPIRED_AGE_MS: number = 2 * DAY_MS;
+
+/** @returns nothing for `none`: the caller shows no certificate */
+export async function foreignCredential(options: ForeignCredentialOptions): Promise<Credential | undefined> {
+  const { certificate, spiffeId, ca, at } = options;
+  switch (certificate) {
+    case 'none':
+      return undefined;
+    case 'mesh':
+      return signed(options, (csr) => ca.sign(csr, { spiffeId, at, ttlMs: DAY_MS }));
+    case 'expired': {
+      const issuedAt = addMs(at, -EXPIRED_AGE_MS);
+      return signed(options, (csr) => ca.intermediate.issueSvid(csr, { spiffeId, at: issuedAt, ttlMs: DAY_MS }));
+    }
+    case 'rogue': {
+      const { trustDomain, key } = options;
+      const rogue = CertificateAuthority.createRoot({ trustDomain, at, key });
+      return signed(options, (csr) => rogue.issueSvid(csr, { spiffeId, at, ttlMs: DAY_MS }));
+    }
+    case 'self-signed':
+      return selfSigned(spiffeId, at);
+    default:
+      return assertNever(certificate);
+  }
+}
+
+function signed(
+  { key, spiffeId }: ForeignCredentialOptions,
+  sign: (csr: Uint8Array) => Credential['chain'],
+): Credential {
+  const keyPair = generateKeyPair(key);
+  return { chain: sign(createCsr(keyPair, { spiffeId })), key: keyPair };
+}
+
+async function selfSigned(spiffeId: SpiffeId, at: Instant): Promise<Credential> {
+  const made = await createForeignCertificate({
+    commonName: 'self',
+    uris: [spiffeId],
+    notBefore: at,
+    notAfter: addMs(at, DAY_MS),
+  });
+  return { chain: [made.certificate], key: made.key };
+}

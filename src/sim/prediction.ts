@@ -1,0 +1,220 @@
+/**
+ * The outcome of a request from configuration alone: the model twin of the wire. No socket, no certificate is touched;
+ * dates are compared, signatures taken as read.
+ * @module
+ */
+import { assertNever, type Instant } from '../core/index.ts';
+import {
+  acceptedTrustDomains,
+  type AuthorizationRequest,
+  type CallerEnd,
+  type CertificateFacts,
+  type CompiledMesh,
+  type OutcomeQuestion,
+  predictOutcome,
+  type PredictedOutcome,
+} from '../policy/index.ts';
+import { BARE_ALPN, type CallerKind } from './departures.ts';
+import type { MeshRequest, Outcome, OutcomeResult } from './request.ts';
+import type { RunningWorkload } from './running-workload.ts';
+import type { Target } from './targets.ts';
+
+export interface PredictionInput {
+  readonly request: MeshRequest;
+  readonly caller: CallerKind;
+  readonly target: Target;
+  readonly server: RunningWorkload;
+  readonly compiled: CompiledMesh;
+  readonly now: Instant;
+}
+
+/** The mesh's root, and another one. */
+const MESH_ROOT = 'mesh';
+const OTHER_ROOT = 'other';
+
+export function predict(input: PredictionInput): Outcome {
+  const question = questionOf(input);
+  const predicted = predictOutcome(question);
+  if (predicted.reached) return decided(input, predicted);
+  return {
+    result: resultOf(predicted),
+    status: predicted.status,
+    flags: predicted.flags,
+    details: predicted.details,
+    headers: {},
+    body: predicted.body ?? '',
+    decidedBy: [],
+    reason: predicted.refusal?.reason ?? predicted.details,
+    connection: { security: predicted.security, resumed: false },
+    ...(predicted.refusal === undefined
+      ? {}
+      : {
+          refusal: {
+            stage: predicted.refusal.stage,
+            reason: predicted.refusal.reason,
+            detail: 'predicted',
+            side: predicted.refusal.stage === 'verify-server' ? 'client' : 'server',
+            applicationBytes: 0,
+          },
+        }),
+  };
+}
+
+function resultOf({ refusal, status }: PredictedOutcome): OutcomeResult {
+  if (status === 504) return 'timeout';
+  const stage = refusal?.stage;
+  switch (stage) {
+    case 'filter-chain':
+    case 'handshake':
+    case 'verify-client':
+    case 'verify-server':
+      return 'handshake-failure';
+    case 'authorize':
+      return 'deny';
+    case 'connect':
+    case undefined:
+      return 'unreachable';
+    default:
+      return assertNever(stage);
+  }
+}
+
+function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
+  const { request, target, server, compiled, caller } = input;
+  const { server: seen, security } = predicted;
+  const base = {
+    headers: {},
+    connection: {
+      security,
+      ...(security === 'none' ? {} : { serverPrincipal: server.spiffeId }),
+      ...(seen?.principal === undefined ? {} : { clientPrincipal: seen.principal }),
+      resumed: false,
+    },
+  } as const;
+  if (server.agent === undefined) {
+    return {
+      ...base,
+      result: 'allow',
+      status: predicted.status,
+      flags: predicted.flags,
+      details: predicted.details,
+      body: '',
+      decidedBy: [],
+      reason: 'no sidecar in front of the application',
+    };
+  }
+  const decision = compiled.authorize(attributesOf(request, target, { ip: sourceIp(caller), seen }));
+  const denied = decision.decision === 'deny';
+  return {
+    ...base,
+    result: denied ? 'deny' : 'allow',
+    status: denied ? decision.status : predicted.status,
+    flags: predicted.flags,
+    details: denied ? (decision.trace.detail ?? decision.reason) : predicted.details,
+    body: denied && decision.status === 403 ? 'RBAC: access denied' : '',
+    decidedBy: decision.determining,
+    reason: decision.reason,
+  };
+}
+
+function sourceIp({ running, kind }: CallerKind): string {
+  return kind === 'tls' ? '203.0.113.1' : (running?.ip ?? '203.0.113.1');
+}
+
+function attributesOf(
+  request: MeshRequest,
+  target: Target,
+  from: { readonly ip: string; readonly seen: PredictedOutcome['server'] },
+): AuthorizationRequest {
+  const { workload, endpoint } = target;
+  const { principal, sni } = from.seen ?? {};
+  return {
+    destination: { namespace: workload.namespace, workload: workload.name, port: endpoint.port },
+    source: { ip: from.ip, ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }) },
+    ...(sni === undefined ? {} : { connection: { sni } }),
+    request: {
+      method: request.method ?? 'GET',
+      host: request.host ?? target.host,
+      path: request.path ?? '/',
+      headers: request.headers ?? {},
+    },
+  };
+}
+
+function questionOf({ caller, target, server, compiled, now, request }: PredictionInput): OutcomeQuestion {
+  const { endpoint, workload } = target;
+  const { agent } = server;
+  const protocol = compiled.portProtocol(workload, endpoint.port);
+  return {
+    caller: callerEnd({ caller, target, compiled, now }, request.host ?? target.host),
+    server:
+      agent === undefined
+        ? {}
+        : {
+            sidecar: {
+              mode: compiled.peerAuthentication(workload, endpoint.port).mode,
+              protocol,
+              ...certificateOf(server, now),
+              anchors: [MESH_ROOT],
+              trustDomains: acceptedTrustDomains(compiled.config.settings),
+            },
+          },
+  };
+}
+
+function callerEnd(input: Pick<PredictionInput, 'caller' | 'target' | 'compiled' | 'now'>, host: string): CallerEnd {
+  const { caller, target, compiled, now } = input;
+  const { service, servicePort, endpoint, workload } = target;
+  const base = { speaks: 'http/1.1', host } as const;
+  switch (caller.kind) {
+    case 'sidecar':
+      return {
+        ...base,
+        sidecar: {
+          tls: compiled.clientTls({ from: caller.running.workload, service, port: servicePort, endpoint }),
+          protocol: compiled.portProtocol(workload, endpoint.port),
+          ...certificateOf(caller.running, now),
+          anchors: [MESH_ROOT],
+        },
+      };
+    case 'plaintext':
+      return base;
+    case 'tls':
+      return {
+        ...base,
+        ownTls: {
+          alpn: BARE_ALPN,
+          sni: `outbound_.${servicePort}_._.${service.host}`,
+          anchors: [MESH_ROOT],
+          names: [],
+          ...heldCertificate(caller),
+        },
+      };
+    default:
+      return assertNever(caller);
+  }
+}
+
+function certificateOf(
+  { agent, spiffeId }: RunningWorkload,
+  now: Instant,
+): { readonly certificate?: CertificateFacts } {
+  const svid = agent?.current();
+  if (svid === undefined) return {};
+  const validity = now > svid.notAfter ? 'expired' : now < svid.notBefore ? 'not_yet_valid' : 'valid';
+  return { certificate: { names: [spiffeId], root: MESH_ROOT, validity } };
+}
+
+function heldCertificate(caller: CallerKind & { readonly kind: 'tls' }): { readonly certificate?: CertificateFacts } {
+  const { certificate, running } = caller;
+  if (certificate === 'none') return {};
+  const names = [running?.spiffeId ?? 'spiffe://cluster.local/ns/default/sa/default'];
+  const foreign = certificate === 'rogue' || certificate === 'self-signed';
+  return {
+    certificate: {
+      names,
+      root: foreign ? OTHER_ROOT : MESH_ROOT,
+      validity: certificate === 'expired' ? 'expired' : 'valid',
+    },
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * What a caller asks of the mesh, and what it gets to see.
+ * @module
+ */
+import { type ConnectionSecurity, MeshError, type PolicyRef, type RefusalStage } from '../core/index.ts';
+
+/** A certificate a caller without a sidecar shows. `mesh` is a genuine one: a stolen identity. */
+export type CallerCertificate = 'mesh' | 'none' | 'rogue' | 'expired' | 'self-signed';
+
+/**
+ * Who calls. A workload's name (`namespace/workload`) calls through its sidecar; `outside` is a program without a
+ * sidecar that speaks plaintext; an object is a program without a sidecar that speaks TLS with what it has.
+ */
+export type Caller =
+  | string
+  | {
+      /** Whose name the certificate carries, or whose sidecar is used where no certificate is named. */
+      readonly workload?: string;
+      readonly certificate?: CallerCertificate;
+    };
+
+export interface MeshRequest {
+  readonly from: Caller;
+  /** `namespace/workload`, `namespace/workload:port`, or a host name as the calling application would use it. */
+  readonly to: string;
+  readonly method?: string;
+  /** Path and query, `/` where absent. */
+  readonly path?: string;
+  /** Host header; the service's host and port where absent. */
+  readonly host?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+/** What became of a request, as a test asks it. */
+export type OutcomeResult = 'allow' | 'deny' | 'handshake-failure' | 'unreachable' | 'timeout';
+
+export interface OutcomeConnection {
+  readonly security: ConnectionSecurity;
+  /** SPIFFE ID the server proved. */
+  readonly serverPrincipal?: string;
+  /** SPIFFE ID the client proved. */
+  readonly clientPrincipal?: string;
+  readonly tlsVersion?: string;
+  readonly resumed: boolean;
+}
+
+export interface Refusal {
+  readonly stage: RefusalStage;
+  /** Stable reason code. */
+  readonly reason: string;
+  readonly detail: string;
+  /** Who refused. */
+  readonly side: 'client' | 'server';
+  /** Bytes of the request that reached the application. */
+  readonly applicationBytes: number;
+}
+
+/** What the calling application sees, and the evidence. */
+export interface Outcome {
+  readonly result: OutcomeResult;
+  /** HTTP status; 0 where a caller without a sidecar sees its connection closed. */
+  readonly status: number;
+  /** Envoy response flags; `-` for none. */
+  readonly flags: string;
+  /** Envoy response code details. */
+  readonly details: string;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: string;
+  /** The policy that decided, where one did. */
+  readonly decidedBy: readonly PolicyRef[];
+  /** Why, in a sentence. */
+  readonly reason: string;
+  readonly connection: OutcomeConnection;
+  readonly refusal?: Refusal;
+}
+
+/** `namespace/workload[:port]`; nothing where the text has another shape. */
+export function parseWorkloadTarget(
+  text: string,
+): { readonly namespace: string; readonly name: string; readonly port?: number } | undefined {
+  const match = /^([a-z0-9][a-z0-9.-]*)\/([a-z0-9][a-z0-9.-]*)(?::(\d{1,5}))?$/.exec(text);
+  const [, namespace, name, port] = match ?? [];
+  if (namespace === undefined || name === undefined) return undefined;
+  return { namespace, name, ...(port === undefined ? {} : { port: Number(port) }) };
+}
+
+/** Splits `namespace/workload`. @throws MeshError `ERR_REQUEST_INVALID` */
+export function parseWorkloadName(text: string): { readonly namespace: string; readonly name: string } {
+  const target = parseWorkloadTarget(text);
+  if (target === undefined || target.port !== undefined) {
+    throw new MeshError('ERR_REQUEST_INVALID', `\`${text}\` is not a workload such as default/frontend`);
+  }
+  return target;
+}

@@ -1,0 +1,491 @@
+/**
+ * The simulated mesh: one certificate agent and sidecar per workload, live listeners on loopback, a virtual clock.
+ *
+ * Not modelled: several Pods of one workload as separate endpoints (one sidecar stands for all replicas), kubelet
+ * probes, retries beyond their mark in the response flags.
+ * @module
+ */
+import {
+  DisposeStack,
+  EventLog,
+  type Instant,
+  invariant,
+  MeshError,
+  type PeerRef,
+  type PolicyRef,
+  Rng,
+  type ServiceRef,
+  type WorkloadRef,
+} from '../core/index.ts';
+import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
+import type { MeshConfig, Workload } from '../istio/index.ts';
+import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
+import { type CompiledMesh, compileMesh } from '../policy/index.ts';
+import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
+import { type Application, echoApplication } from './application.ts';
+import { CertificateAgent } from './certificate-agent.ts';
+import { callerKind, type Departure, departureOf } from './departures.ts';
+import { ExchangeLedger } from './exchange-ledger.ts';
+import { MeshCa } from './mesh-ca.ts';
+import { outcomeOf } from './outcome.ts';
+import { portPolicy } from './port-policy.ts';
+import { predict } from './prediction.ts';
+import type { Caller, MeshRequest, Outcome } from './request.ts';
+import { podAddress, type RunningWorkload } from './running-workload.ts';
+import { type PortPolicy, ServerSidecar } from './server-sidecar.ts';
+import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+export interface SimulationOptions {
+  readonly config: MeshConfig;
+  readonly seed: string;
+  readonly start: Instant;
+  readonly key: KeyAlgorithm;
+  /** Keys and certificates come from the seed: worlds repeat byte for byte with Ed25519, and are worthless as secrets. */
+  readonly reproducibleKeys: boolean;
+  readonly rotation?: Partial<RotationPolicy>;
+  /** Applications by `namespace/workload`; an echo where none is given. */
+  readonly applications?: Readonly<Record<string, Application>>;
+}
+
+export class Simulation implements AsyncDisposable {
+  readonly clock: VirtualClock;
+  readonly events: EventLog;
+  readonly ca: MeshCa;
+  readonly seam: Seam;
+  readonly #options: SimulationOptions;
+  readonly #rng: Rng;
+  readonly #requestIds: Rng;
+  readonly #addresses = new AddressBook();
+  readonly #ledger = new ExchangeLedger();
+  readonly #pool: OutboundPool;
+  readonly #running = new Map<string, RunningWorkload>();
+  readonly #disposal = new DisposeStack();
+  #compiled: CompiledMesh;
+  #targets: TargetIndex;
+  #policies = new Map<string, PortPolicy>();
+  #callers = 0;
+  #closed = false;
+
+  private constructor(options: SimulationOptions) {
+    const { config, seed, start, key, reproducibleKeys } = options;
+    this.#options = options;
+    this.#rng = new Rng(seed);
+    this.#requestIds = this.#rng.fork('request-ids');
+    this.clock = new VirtualClock(start);
+    this.events = new EventLog(() => this.clock.now());
+    this.#compiled = compileMesh(config);
+    this.#targets = new TargetIndex(this.#compiled);
+    const { trustDomain, trustDomainAliases, caTrustDomains } = config.settings;
+    this.ca = new MeshCa({
+      trustDomain: parseTrustDomain(trustDomain),
+      acceptedTrustDomains: [...trustDomainAliases, ...caTrustDomains],
+      at: start,
+      key,
+      ...(reproducibleKeys ? { rng: this.#rng.fork('ca') } : {}),
+    });
+    this.seam = new Seam(this.#addresses);
+    this.#pool = new OutboundPool({ seam: this.seam, addresses: this.#addresses });
+    this.#disposal.defer(() => this.seam.close());
+    this.#disposal.defer(() => this.#pool.close());
+  }
+
+  static async start(options: SimulationOptions): Promise<Simulation> {
+    const simulation = new Simulation(options);
+    simulation.#boot();
+    return simulation;
+  }
+
+  #boot(): void {
+    const { workloads, settings } = this.#options.config;
+    this.events.append({
+      kind: 'mesh.started',
+      trustDomain: settings.trustDomain,
+      workloads: workloads.map(({ namespace, name, injected }) => ({ namespace, name, injected })),
+    });
+    workloads.forEach((workload, index) => this.#startWorkload(workload, index));
+  }
+
+  #startWorkload(workload: Workload, index: number): void {
+    const { namespace, serviceAccount } = workload;
+    const name = `${namespace}/${workload.name}`;
+    const spiffeId = workloadSpiffeId({
+      trustDomain: this.#compiled.config.settings.trustDomain,
+      namespace,
+      serviceAccount,
+    });
+    const agent = workload.injected ? this.#agent(name, spiffeId) : undefined;
+    this.#running.set(name, {
+      workload,
+      name,
+      ip: podAddress(index),
+      spiffeId,
+      agent,
+      application: this.#options.applications?.[name] ?? echoApplication(workload),
+      ports: new Map(),
+    });
+    agent?.start();
+  }
+
+  #agent(name: string, spiffeId: SpiffeId): CertificateAgent {
+    const { key, reproducibleKeys, rotation } = this.#options;
+    const agent = new CertificateAgent({
+      spiffeId,
+      ca: this.ca,
+      clock: this.clock,
+      events: this.events,
+      rng: this.#rng.fork(`agent/${name}`),
+      key,
+      reproducibleKeys,
+      policy: { ...DEFAULT_ROTATION_POLICY, ...rotation },
+    });
+    this.#disposal.defer(() => agent.stop());
+    return agent;
+  }
+
+  get compiled(): CompiledMesh {
+    return this.#compiled;
+  }
+
+  /** The certificate a workload presents now. */
+  svid(workload: string): Svid | undefined {
+    return this.#find(workload).agent?.current();
+  }
+
+  /** Every workload with the sidecar's certificate agent. */
+  *agents(): Iterable<{ readonly workload: WorkloadRef; readonly agent: CertificateAgent }> {
+    for (const { workload, agent } of this.#running.values()) if (agent) yield { workload, agent };
+  }
+
+  /**
+   * Replaces the configuration at this instant. Requests on open connections are decided by the new policies; ports
+   * whose way of accepting connections changes drop theirs.
+   */
+  async reconfigure(
+    config: MeshConfig,
+    changed: { readonly applied: readonly PolicyRef[]; readonly removed: readonly PolicyRef[] },
+  ): Promise<void> {
+    this.#assertOpen();
+    const before = this.#compiled;
+    this.#compiled = compileMesh(config);
+    this.#targets = new TargetIndex(this.#compiled);
+    this.#policies = new Map();
+    this.events.append({ kind: 'config.changed', ...changed });
+    let redial = changed.applied.some(isClientSide) || changed.removed.some(isClientSide);
+    for (const { workload, ports } of this.#running.values()) {
+      for (const [port, sidecar] of ports) {
+        const [was, is] = [
+          before.peerAuthentication(workload, port).mode,
+          this.#compiled.peerAuthentication(workload, port).mode,
+        ];
+        if (was === is) continue;
+        redial = true;
+        (await sidecar).closeConnections();
+      }
+    }
+    if (redial) await this.#pool.drain();
+  }
+
+  /** One request over real sockets. @throws MeshError `ERR_REQUEST_INVALID` for names that do not exist */
+  request(request: MeshRequest, marks: { readonly flow?: string; readonly fresh?: boolean } = {}): Promise<Outcome> {
+    this.#assertOpen();
+    return this.clock.track(this.#request(request, marks));
+  }
+
+  async #request(request: MeshRequest, marks: { readonly flow?: string; readonly fresh?: boolean }): Promise<Outcome> {
+    const departure = await this.#departure(request.from);
+    const target = this.#targets.resolve(request.to, departure.namespace);
+    if ('kind' in target) return unresolved(target.kind, target.detail, departure.viaSidecar);
+    const sidecar = await this.#port(target.workload, target.endpoint.port);
+    const route = departure.route(target, sidecar.address);
+    const once = departure.oneShot || marks.fresh === true;
+    const outcome = await this.#send(request, {
+      departure,
+      target,
+      route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
+      once,
+    });
+    this.#report(request, { departure, target, outcome, flow: marks.flow });
+    return outcome;
+  }
+
+  async #send(
+    request: MeshRequest,
+    way: {
+      readonly departure: Departure;
+      readonly target: Target;
+      readonly route: OutboundRoute;
+      readonly once: boolean;
+    },
+  ): Promise<Outcome> {
+    const { departure, target, route, once } = way;
+    const requestId = request.headers?.['x-request-id'] ?? this.#requestId();
+    const record = this.#ledger.open(requestId);
+    try {
+      const answer = await this.#pool.request(route, {
+        method: request.method ?? 'GET',
+        path: request.path ?? '/',
+        host: request.host ?? target.host,
+        headers: { ...request.headers, 'x-request-id': requestId },
+        ...(request.body === undefined ? {} : { body: request.body }),
+      });
+      return outcomeOf({ answer, record, refusal: this.#refusalOf(answer), viaSidecar: departure.viaSidecar });
+    } finally {
+      this.#ledger.close(requestId);
+      if (once) await this.#pool.drain(route.key);
+    }
+  }
+
+  #refusalOf(answer: HttpAnswer): ReturnType<ExchangeLedger['takeRefusal']> {
+    const connection = answer.ok ? undefined : answer.failure.connection;
+    return connection === undefined ? undefined : this.#ledger.takeRefusal(connection.local);
+  }
+
+  #report(
+    request: MeshRequest,
+    facts: {
+      readonly departure: Departure;
+      readonly target: Target;
+      readonly outcome: Outcome;
+      readonly flow: string | undefined;
+    },
+  ): void {
+    const { departure, target, outcome, flow } = facts;
+    const { serverPrincipal } = outcome.connection;
+    const { refusal } = outcome;
+    const destination: PeerRef = {
+      workload: { namespace: target.workload.namespace, name: target.workload.name },
+      ...(serverPrincipal === undefined ? {} : { principal: serverPrincipal }),
+    };
+    const source: PeerRef = {
+      ...departure.peer,
+      ...(outcome.connection.clientPrincipal === undefined ? {} : { principal: outcome.connection.clientPrincipal }),
+    };
+    const service = serviceRefOf(target);
+    if (refusal !== undefined) {
+      this.events.append({
+        kind: 'connection.refused',
+        source,
+        destination,
+        service,
+        port: target.endpoint.port,
+        stage: refusal.stage,
+        reason: refusal.reason,
+        detail: refusal.detail,
+        applicationBytes: refusal.applicationBytes,
+      });
+    }
+    this.events.append({
+      kind: 'request.completed',
+      source,
+      destination,
+      service,
+      method: request.method ?? 'GET',
+      path: request.path ?? '/',
+      status: outcome.status,
+      flags: outcome.flags,
+      details: outcome.details,
+      authority: request.host ?? target.host,
+      security: outcome.connection.security,
+      determining: outcome.decidedBy,
+      ...(flow === undefined ? {} : { flow }),
+    });
+  }
+
+  /** Opens keep-alive connections until `count` are open; how many are. */
+  async openConnections(from: string, to: string, count: number): Promise<number> {
+    this.#assertOpen();
+    const departure = await this.#departure(from);
+    const target = this.#targets.resolve(to, departure.namespace);
+    if ('kind' in target) return 0;
+    const sidecar = await this.#port(target.workload, target.endpoint.port);
+    const route = { ...departure.route(target, sidecar.address), connectionsMax: count };
+    const opened = await this.clock.track(this.#pool.open(route, count));
+    return opened.open;
+  }
+
+  /** Sockets open from one workload to another. */
+  async connections(from: string, to: string): Promise<number> {
+    const route = await this.#routeOf(from, to);
+    return route === undefined ? 0 : this.#pool.connections(route.key);
+  }
+
+  /** Closes the idle connections from one workload to another. */
+  async closeConnections(from: string, to: string): Promise<void> {
+    const route = await this.#routeOf(from, to);
+    if (route !== undefined) await this.#pool.drain(route.key);
+  }
+
+  async #routeOf(from: string, to: string): Promise<OutboundRoute | undefined> {
+    const departure = await this.#departure(from);
+    const target = this.#targets.resolve(to, departure.namespace);
+    if ('kind' in target) return undefined;
+    return departure.route(target, (await this.#port(target.workload, target.endpoint.port)).address);
+  }
+
+  /** The ends of a flow, as events name them. */
+  ends(
+    from: string,
+    to: string,
+  ): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef } {
+    const source = this.#find(from).workload;
+    const target = this.#targets.resolve(to, source.namespace);
+    if ('kind' in target) throw new MeshError('ERR_REQUEST_INVALID', target.detail);
+    const { workload } = target;
+    return {
+      source: { workload: { namespace: source.namespace, name: source.name } },
+      destination: { workload: { namespace: workload.namespace, name: workload.name } },
+      service: serviceRefOf(target),
+    };
+  }
+
+  /** The SPIFFE ID a workload is to have. */
+  spiffeId(workload: string): SpiffeId {
+    return this.#find(workload).spiffeId;
+  }
+
+  /** Every port that a Service reaches, listening. */
+  async listenAll(): Promise<
+    readonly { readonly workload: Workload; readonly port: number; readonly sidecar: ServerSidecar }[]
+  > {
+    const listening: { readonly workload: Workload; readonly port: number; readonly sidecar: ServerSidecar }[] = [];
+    for (const { workload } of this.#running.values()) {
+      for (const { port } of this.#compiled.inboundPorts(workload)) {
+        listening.push({ workload, port, sidecar: await this.#port(workload, port) });
+      }
+    }
+    return listening;
+  }
+
+  /** Listeners open when they are first needed. */
+  #port(workload: Workload, port: number): Promise<ServerSidecar> {
+    const running = this.#find(`${workload.namespace}/${workload.name}`);
+    const known = running.ports.get(port);
+    if (known !== undefined) return known;
+    const opening = this.#listen(running, port);
+    running.ports.set(port, opening);
+    return opening;
+  }
+
+  async #listen(running: RunningWorkload, port: number): Promise<ServerSidecar> {
+    const { workload, name, ip, agent, application } = running;
+    const key = `${name}:${port}`;
+    const sidecar = await ServerSidecar.listen({
+      namespace: workload.namespace,
+      workload: workload.name,
+      port,
+      ip,
+      application,
+      ledger: this.#ledger,
+      now: () => this.clock.now(),
+      policy: agent === undefined ? undefined : () => this.#policy(key, workload, port),
+      listener: {
+        addresses: this.#addresses,
+        identity: () => agent?.current(),
+        verifyClient: (chain) => this.ca.verifyClient(chain, this.clock.now()),
+        minVersion: this.#compiled.config.settings.minTlsVersion,
+        onRefused: (refusal) => this.#ledger.refused(refusal),
+        onOpened: (connection) => {
+          const { source, principal, security, tlsVersion, resumed, id } = connection;
+          this.events.append({
+            kind: 'connection.opened',
+            connection: id,
+            source: { ...peerOf(source?.workload), ...(principal === undefined ? {} : { principal }) },
+            destination: { workload: { namespace: workload.namespace, name: workload.name } },
+            port,
+            security,
+            ...(tlsVersion === undefined ? {} : { tlsVersion }),
+            resumed,
+          });
+        },
+        onClosed: ({ id }) => {
+          if (!this.#closed) this.events.append({ kind: 'connection.closed', connection: id });
+        },
+      },
+    });
+    this.#disposal.defer(() => sidecar.close());
+    return sidecar;
+  }
+
+  #policy(key: string, workload: Workload, port: number): PortPolicy {
+    const known = this.#policies.get(key);
+    if (known !== undefined) return known;
+    const policy = portPolicy(this.#compiled, workload, port);
+    this.#policies.set(key, policy);
+    return policy;
+  }
+
+  /** The same question answered from the compiled configuration, without sockets. */
+  predict(request: MeshRequest): Outcome {
+    this.#assertOpen();
+    const caller = callerKind(request.from, (name) => this.#find(name));
+    const target = this.#targets.resolve(request.to, caller.running?.workload.namespace ?? 'default');
+    if ('kind' in target) return unresolved(target.kind, target.detail, caller.kind === 'sidecar');
+    const server = this.#find(`${target.workload.namespace}/${target.workload.name}`);
+    return predict({ request, caller, target, server, compiled: this.#compiled, now: this.clock.now() });
+  }
+
+  #departure(from: Caller): Promise<Departure> {
+    return departureOf(from, {
+      ca: this.ca,
+      key: this.#options.key,
+      now: () => this.clock.now(),
+      compiled: () => this.#compiled,
+      running: (name) => this.#find(name),
+    });
+  }
+
+  #find(name: string): RunningWorkload {
+    const found = this.#running.get(name);
+    if (found !== undefined) return found;
+    this.#targets.workload(name);
+    invariant(false, `workload ${name} is configured but does not run`);
+  }
+
+  /** Seeded, in the shape of a UUID. */
+  #requestId(): string {
+    const hex = [...this.#requestIds.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new MeshError('ERR_MESH_CLOSED', 'the mesh is closed');
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#disposal.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function peerOf(link: string | undefined): PeerRef {
+  const [namespace, name] = link?.split('/') ?? [];
+  return namespace === undefined || name === undefined || link?.startsWith('outside')
+    ? {}
+    : { workload: { namespace, name } };
+}
+
+function isClientSide(ref: PolicyRef): boolean {
+  return ref.kind === 'DestinationRule' || ref.kind === 'ServiceEntry' || ref.kind === 'WorkloadEntry';
+}
+
+function unresolved(kind: 'no-endpoints' | 'unknown-host', detail: string, viaSidecar: boolean): Outcome {
+  const none = kind === 'no-endpoints';
+  return {
+    result: 'unreachable',
+    status: viaSidecar ? (none ? 503 : 502) : 0,
+    flags: none ? 'UH' : '-',
+    details: none ? 'no_healthy_upstream' : 'direct_response',
+    headers: {},
+    body: none ? 'no healthy upstream' : '',
+    decidedBy: [],
+    reason: detail,
+    connection: { security: 'none', resumed: false },
+  };
+}

@@ -1,0 +1,209 @@
+/**
+ * Traffic flows: declared rates, outcomes that real probes vouch for.
+ *
+ * Once a minute each flow sends one real request over its keep-alive connections and records the minute's whole volume
+ * with the outcome that request had; volume, errors and latencies are drawn from the service's profile, so the cost
+ * does not grow with the rate. After every change that could matter to it (a new certificate at either end, an expiry,
+ * a new configuration), and every quarter of an hour, the request goes over a connection of its own.
+ *
+ * A flow that cannot open a new connection counts as down, and its open connections are closed: Envoy would keep them,
+ * but no fleet lives on the connections it once had. While it is down every probe is a new connection.
+ * @module
+ */
+import {
+  addMs,
+  type CertificateIssued,
+  type EventLog,
+  MINUTE_MS,
+  type PeerRef,
+  type Rng,
+  SECOND_MS,
+  type ServiceRef,
+} from '../core/index.ts';
+import type { MeshRequest, Outcome } from './request.ts';
+import { drawLatencies, type ServiceProfile } from './service-profile.ts';
+import type { VirtualClock } from './virtual-clock.ts';
+
+export interface TrafficFlowOptions {
+  /** `namespace/workload` */
+  readonly from: string;
+  readonly to: string;
+  readonly rps: number;
+  readonly request?: Omit<MeshRequest, 'from' | 'to'>;
+  /** Keep-alive connections of this flow. */
+  readonly connections: number;
+}
+
+/** How long a flow goes without a new connection. */
+export const FRESH_CONNECTION_INTERVAL_MS: number = 15 * MINUTE_MS;
+/** How often volume is recorded and vouched for. */
+export const PROBE_INTERVAL_MS: number = MINUTE_MS;
+
+/** What a flow asks of its mesh. */
+export interface TrafficPort {
+  request(request: MeshRequest, marks: { readonly flow?: string; readonly fresh?: boolean }): Promise<Outcome>;
+  openConnections(from: string, to: string, count: number): Promise<number>;
+  connections(from: string, to: string): Promise<number>;
+  closeConnections(from: string, to: string): Promise<void>;
+  /** The ends of a flow, as events name them. */
+  ends(
+    from: string,
+    to: string,
+  ): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef };
+  /** The SPIFFE ID a workload is to have. */
+  spiffeId(workload: string): string;
+}
+
+export class TrafficFlow {
+  readonly name: string;
+  readonly #options: TrafficFlowOptions;
+  readonly #profile: ServiceProfile;
+  readonly #mesh: TrafficPort;
+  readonly #rng: Rng;
+  #lastFreshMs = Number.NEGATIVE_INFINITY;
+  #stale = true;
+  #down = false;
+
+  constructor(
+    options: TrafficFlowOptions,
+    profile: ServiceProfile,
+    context: { readonly mesh: TrafficPort; readonly rng: Rng },
+  ) {
+    this.#options = options;
+    this.#profile = profile;
+    this.#mesh = context.mesh;
+    this.#rng = context.rng;
+    this.name = `${shortName(options.from)} -> ${shortName(options.to)}`;
+  }
+
+  /** Whether the flow depends on this identity. */
+  uses(spiffeId: string): boolean {
+    const { from, to } = this.#options;
+    return [from, to].some((end) => this.#mesh.spiffeId(end) === spiffeId);
+  }
+
+  /** Opens the flow's connections. */
+  async open(): Promise<void> {
+    const { from, to, connections } = this.#options;
+    if (connections > 0) await this.#mesh.openConnections(from, to, connections);
+  }
+
+  /** The next probe goes over a new connection. */
+  markChanged(): void {
+    this.#stale = true;
+  }
+
+  get changed(): boolean {
+    return this.#stale;
+  }
+
+  /** One real request. */
+  async probe(now: number): Promise<Outcome> {
+    const { from, to, request } = this.#options;
+    const fresh = this.#stale || this.#down || now - this.#lastFreshMs >= FRESH_CONNECTION_INTERVAL_MS;
+    const outcome = await this.#mesh.request({ ...request, from, to }, { flow: this.name, fresh });
+    if (fresh) {
+      this.#lastFreshMs = now;
+      this.#stale = false;
+    }
+    const delivered = outcome.result === 'allow' || outcome.result === 'deny';
+    if (!delivered && !this.#down) await this.#mesh.closeConnections(from, to);
+    if (delivered && this.#down) await this.open();
+    this.#down = !delivered;
+    return outcome;
+  }
+
+  /** Records an interval whose outcome was that of the probe at its end. */
+  async record(events: EventLog, outcome: Outcome, intervalMs: number): Promise<void> {
+    const { from, to, rps, request } = this.#options;
+    const requests = Math.round((rps * intervalMs) / 1_000);
+    const delivered = outcome.result === 'allow';
+    const errors = delivered ? this.#rng.binomial(requests, this.#profile.errorRatio) : 0;
+    const { source, destination, service } = this.#mesh.ends(from, to);
+    const { security, clientPrincipal, serverPrincipal } = outcome.connection;
+    events.append({
+      kind: 'traffic.recorded',
+      flow: this.name,
+      source: clientPrincipal === undefined ? source : { ...source, principal: clientPrincipal },
+      destination: serverPrincipal === undefined ? destination : { ...destination, principal: serverPrincipal },
+      service,
+      intervalMs,
+      method: request?.method ?? 'GET',
+      requests,
+      lost: delivered ? 0 : requests,
+      errors,
+      status: outcome.status,
+      flags: outcome.flags,
+      security,
+      latency: delivered ? drawLatencies(this.#profile, requests, this.#rng) : [],
+      connections: await this.#mesh.connections(from, to),
+    });
+  }
+}
+
+/** Runs flows on the clock: a probe and a record a minute each, in their declared order, and probes after changes. */
+export class TrafficRunner {
+  readonly #flows: readonly TrafficFlow[];
+  readonly #clock: VirtualClock;
+  readonly #events: EventLog;
+  /** The latest certificate of each identity. */
+  readonly #serials = new Map<string, string>();
+  #probing = false;
+
+  constructor(flows: readonly TrafficFlow[], context: { readonly clock: VirtualClock; readonly events: EventLog }) {
+    this.#flows = flows;
+    this.#clock = context.clock;
+    this.#events = context.events;
+  }
+
+  /** Opens connections, sends the first probes, and plans the rest. */
+  async start(): Promise<void> {
+    for (const flow of this.#flows) {
+      await flow.open();
+      await flow.probe(this.#clock.now());
+    }
+    this.#events.subscribe((event) => {
+      if (event.kind === 'config.changed') this.#changed(this.#flows);
+      if (event.kind === 'certificate.issued') this.#issued(event);
+    });
+    // Those issued before anybody listened.
+    for (const event of this.#events.all()) if (event.kind === 'certificate.issued') this.#planExpiry(event);
+    this.#planTick();
+  }
+
+  #planTick(): void {
+    this.#clock.schedule(addMs(this.#clock.now(), PROBE_INTERVAL_MS), async () => {
+      for (const flow of this.#flows)
+        await flow.record(this.#events, await flow.probe(this.#clock.now()), PROBE_INTERVAL_MS);
+      this.#planTick();
+    });
+  }
+
+  #issued(event: CertificateIssued): void {
+    this.#changed(this.#flows.filter((flow) => flow.uses(event.spiffeId)));
+    this.#planExpiry(event);
+  }
+
+  /** A certificate that nobody replaced in time is a change too. */
+  #planExpiry({ spiffeId, serial, notAfter }: CertificateIssued): void {
+    this.#serials.set(spiffeId, serial);
+    this.#clock.schedule(addMs(notAfter, SECOND_MS), () => {
+      if (this.#serials.get(spiffeId) === serial) this.#changed(this.#flows.filter((flow) => flow.uses(spiffeId)));
+    });
+  }
+
+  /** A change is probed at the instant it happens, once for all changes of that instant. */
+  #changed(flows: readonly TrafficFlow[]): void {
+    for (const flow of flows) flow.markChanged();
+    if (this.#probing || flows.length === 0) return;
+    this.#probing = true;
+    this.#clock.schedule(this.#clock.now(), async () => {
+      this.#probing = false;
+      for (const flow of this.#flows) if (flow.changed) await flow.probe(this.#clock.now());
+    });
+  }
+}
+
+function shortName(workload: string): string {
+  return workload.slice(workload.indexOf('/') + 1);
+}

@@ -1,0 +1,63 @@
+/**
+ * Which virtual pod a loopback socket belongs to.
+ *
+ * Every simulated pod shares 127.0.0.1, so a server cannot tell its callers apart by address. A client that dials
+ * through wire enters its local port here in the turn in which it is connected, before its first byte is sent; the
+ * server looks the port up when the first byte arrives. A socket that nobody entered comes from outside the mesh.
+ *
+ * Not modelled: a pod's own address on the wire (127.0.0.0/8 would give one on Linux, but not on macOS).
+ * @module
+ */
+
+/** A real address on loopback. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The virtual end of a loopback socket. */
+export interface VirtualPeer {
+  /** `ns/workload`, or `outside`. */
+  readonly workload: string;
+  /** The address the pod has in its mesh, e.g. `10.0.0.5`. */
+  readonly ip?: string;
+}
+
+/** What a caller that nobody entered is called. */
+export const OUTSIDE = 'outside';
+
+export class AddressBook {
+  readonly #peers = new Map<string, VirtualPeer>();
+  #connections = 0;
+
+  /** Enters the local end of a socket; dispose when the socket closes. */
+  register(local: Address, peer: VirtualPeer): Disposable {
+    const key = keyOf(local.host, local.port);
+    this.#peers.set(key, peer);
+    return {
+      [Symbol.dispose]: () => {
+        // The system may have given the port to another socket meanwhile.
+        if (this.#peers.get(key) === peer) this.#peers.delete(key);
+      },
+    };
+  }
+
+  lookup(remoteHost: string, remotePort: number): VirtualPeer | undefined {
+    return this.#peers.get(keyOf(remoteHost, remotePort));
+  }
+
+  /** A number for the next connection of this mesh, from 1. */
+  nextConnectionId(): number {
+    this.#connections += 1;
+    return this.#connections;
+  }
+
+  /** Sockets entered at present. */
+  get size(): number {
+    return this.#peers.size;
+  }
+}
+
+function keyOf(host: string, port: number): string {
+  return `${host.startsWith('::ffff:') ? host.slice(7) : host}:${port}`;
+}

@@ -1,0 +1,44 @@
+/**
+ * node's HTTP/1 server as a codec: it never listens, connections are handed to it.
+ *
+ * Nothing in it depends on wall time: kept-alive connections stay open until a side closes them, because virtual time
+ * may stand still for as long as it likes. Bytes that are not HTTP are answered as Envoy's codec does: 400, close.
+ * Not modelled: HTTP/2 (a client that offers `h2` is answered `http/1.1`; an h2c preface is a codec error).
+ * @module
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { codeOf, detailOf } from './socket-error.ts';
+
+/** Envoy's `max_request_headers_kb` is 60. */
+export const HEADER_BYTES_MAX = 61_440;
+
+export interface HttpCodecOptions {
+  onRequest(request: IncomingMessage, response: ServerResponse): void;
+  onCodecError(socket: Duplex, detail: string): void;
+}
+
+export function createHttpCodec(options: HttpCodecOptions): Server {
+  const server = createServer(
+    { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0, maxHeaderSize: HEADER_BYTES_MAX },
+    (request, response) => {
+      response.sendDate = false;
+      options.onRequest(request, response);
+    },
+  );
+  server.timeout = 0;
+  server.on('clientError', (error, socket) => {
+    const code = codeOf(error) ?? '';
+    const isCodecError = code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE';
+    if (isCodecError) options.onCodecError(socket, detailOf(error));
+    if (isCodecError && socket.writable) {
+      socket.end(
+        `HTTP/1.1 ${code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
+        () => socket.destroy(),
+      );
+    } else {
+      socket.destroy();
+    }
+  });
+  return server;
+}

@@ -1,0 +1,159 @@
+/**
+ * The only file in which Node's own verdict on certificates is switched off, and where ours takes its place.
+ *
+ * OpenSSL judges dates by the machine's clock, and Node offers no way to set another (decision 1). So a handshake is
+ * let through here whatever the peer presents, and in the same synchronous turn in which it completes the peer's chain,
+ * exactly as sent, goes to the `VerifyPeer` of the caller. Before that turn ends either the connection is accepted or
+ * the socket is destroyed: no application byte has been read or written.
+ *
+ * INVARIANT: `socket.authorized` is never read: on resumed TLS 1.3 sessions it is true for a client without any
+ * certificate (nodejs/node#35317). A connection that was resumed after all is refused (decision 2).
+ *
+ * Not modelled: the TLS alert that Envoy sends when it refuses a certificate. Node has no way to send one; the peer
+ * sees the connection close.
+ * @module
+ */
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { connect, type SecureContext, TLSSocket } from 'node:tls';
+import type { Instant } from '../core/index.ts';
+import type { Address } from './address-book.ts';
+import type { PeerVerdict, VerifyPeer } from './peer.ts';
+import { detailOf, reasonOf } from './socket-error.ts';
+
+/** Longest chain that is looked at; Envoy's own default limit is higher, OpenSSL's is 100. */
+const CHAIN_CERTIFICATES_MAX = 100;
+
+export interface TlsFacts {
+  readonly principal?: string;
+  readonly principalValidUntil?: Instant;
+  readonly sni?: string;
+  readonly alpn?: string;
+  readonly tlsVersion: string;
+}
+
+export type TlsResult =
+  | { readonly ok: true; readonly facts: TlsFacts }
+  | { readonly ok: false; readonly stage: 'handshake' | 'verify'; readonly reason: string; readonly detail: string };
+
+/** Called once. When the result is a refusal the socket is already destroyed. */
+export type OnTls = (result: TlsResult, socket: TLSSocket) => void;
+
+export interface AcceptTlsOptions {
+  readonly context: SecureContext;
+  /** Answered to the client; absent: the extension is ignored, as BoringSSL does where nothing matches. */
+  readonly alpn?: string;
+  /** Absent: no client certificate is asked for. */
+  readonly verifyClient?: VerifyPeer;
+}
+
+/** Takes the server's part on a connected socket; bytes put back with `unshift` are part of the handshake. */
+export function acceptTls(raw: Socket, options: AcceptTlsOptions, done: OnTls): TLSSocket {
+  const { verifyClient } = options;
+  const socket = new TLSSocket(raw, {
+    isServer: true,
+    secureContext: options.context,
+    requestCert: verifyClient !== undefined,
+    rejectUnauthorized: false,
+    ...(options.alpn !== undefined && { ALPNProtocols: [options.alpn] }),
+  });
+  settleOnce(socket, 'secure', done, () => judge(socket, verifyClient, 'no_client_certificate'));
+  // A TLSSocket outside a tls.Server reports later errors (a forged record, a reset) by this event alone.
+  socket.on('_tlsError', () => socket.destroy());
+  return socket;
+}
+
+export interface ConnectTlsOptions {
+  readonly address: Address;
+  readonly context: SecureContext;
+  readonly sni?: string;
+  readonly alpn?: readonly string[];
+  readonly verifyServer: VerifyPeer;
+}
+
+/** Takes the client's part on a new connection. */
+export function connectTls(options: ConnectTlsOptions, done: OnTls): TLSSocket {
+  const socket = connect({
+    host: options.address.host,
+    port: options.address.port,
+    secureContext: options.context,
+    rejectUnauthorized: false,
+    ...(options.sni !== undefined && options.sni !== '' && { servername: options.sni }),
+    ...(options.alpn !== undefined && options.alpn.length > 0 && { ALPNProtocols: [...options.alpn] }),
+  });
+  settleOnce(socket, 'secureConnect', done, () => judge(socket, options.verifyServer, 'no_server_certificate'));
+  return socket;
+}
+
+function settleOnce(
+  socket: TLSSocket,
+  completed: 'secure' | 'secureConnect',
+  done: OnTls,
+  verdict: () => TlsResult,
+): void {
+  let failure: unknown;
+  let settled = false;
+  const settle = (result: TlsResult): void => {
+    if (settled) return;
+    settled = true;
+    if (!result.ok) socket.destroy();
+    done(result, socket);
+  };
+  socket.once(completed, () => settle(verdict()));
+  socket.on('error', (error) => (failure ??= error));
+  socket.once('close', () => {
+    const reason = reasonOf(failure, failure === undefined ? 'connection_closed' : 'tls_error');
+    const detail = failure === undefined ? 'the peer closed during the handshake' : detailOf(failure);
+    settle({ ok: false, stage: 'handshake', reason, detail });
+  });
+}
+
+function judge(socket: TLSSocket, verify: VerifyPeer | undefined, missing: string): TlsResult {
+  if (socket.isSessionReused()) {
+    return refused('resumed_session', 'the peer resumed a session, so its certificates were not presented again');
+  }
+  let verdict: PeerVerdict | undefined;
+  if (verify !== undefined) {
+    const chain = chainAsSent(socket);
+    if (chain === undefined) return refused('chain_too_long', `more than ${CHAIN_CERTIFICATES_MAX} certificates`);
+    if (chain.length === 0) return refused(missing, 'the peer presented no certificate');
+    verdict = judged(verify, chain);
+    if (!verdict.ok) return refused(verdict.reason, verdict.detail);
+  }
+  return {
+    ok: true,
+    facts: {
+      tlsVersion: socket.getProtocol() ?? '',
+      ...(typeof socket.alpnProtocol === 'string' && { alpn: socket.alpnProtocol }),
+      ...(verdict?.ok === true && { principalValidUntil: verdict.validUntil }),
+      ...(verdict?.ok === true && verdict.principal !== undefined && { principal: verdict.principal }),
+    },
+  };
+}
+
+/** A judge that throws has not said yes. */
+function judged(verify: VerifyPeer, chain: readonly Uint8Array[]): PeerVerdict {
+  try {
+    return verify(chain);
+  } catch (error) {
+    return { ok: false, reason: 'verifier_failed', detail: detailOf(error) };
+  }
+}
+
+function refused(reason: string, detail: string): TlsResult {
+  return { ok: false, stage: 'verify', reason, detail };
+}
+
+/**
+ * The peer's certificates in wire order. Reading them is destructive, so this happens once for each socket.
+ * @returns `undefined` when there are too many
+ */
+function chainAsSent(socket: TLSSocket): readonly Uint8Array[] | undefined {
+  const chain: Uint8Array[] = [];
+  let next: X509Certificate | undefined = socket.getPeerX509Certificate();
+  for (; next !== undefined; next = next.issuerCertificate) {
+    if (chain.length === CHAIN_CERTIFICATES_MAX) return undefined;
+    chain.push(next.raw);
+  }
+  return chain;
+}

@@ -1,0 +1,151 @@
+/**
+ * One relayed connection: a listener on loopback that takes a single client, applies rules to its bytes, and passes
+ * them on. The server behind it sees the client's own virtual address.
+ *
+ * Half-closes pass through in order; a reset resets both sides. Delays are wall time, and keep the order of bytes.
+ * @module
+ */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Address } from './address-book.ts';
+import type { ChunkFate, Direction, Link, RelayedConnection, WireRule } from './wire-rule.ts';
+
+/** Bytes that may wait for a delay in each direction before reading stops. */
+const DELAYED_BYTES_MAX = 4_194_304;
+
+export interface RelayOptions {
+  readonly id: number;
+  readonly link: Link;
+  readonly rules: readonly WireRule[];
+  /** `undefined`: the client is accepted and reset. */
+  readonly target: Address | undefined;
+  /** Enters the socket towards the server in the address book. */
+  enter(local: Address): Disposable;
+}
+
+export class Relay {
+  readonly address: Address;
+  /** Resolves when no socket of the relay is left. */
+  readonly closed: Promise<void>;
+  readonly #options: RelayOptions;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #bytes: Record<Direction, number> = { up: 0, down: 0 };
+  readonly #connection: RelayedConnection;
+  #resolve: () => void = ignore;
+  #isSettled = false;
+
+  private constructor(options: RelayOptions, server: Server, port: number) {
+    this.#options = options;
+    this.#server = server;
+    this.address = { host: '127.0.0.1', port };
+    this.#connection = { link: options.link, id: options.id, bytes: this.#bytes };
+    this.closed = new Promise((resolve) => (this.#resolve = resolve));
+    server.once('close', () => this.#settle());
+    server.once('connection', (client) => this.#carry(client));
+  }
+
+  static async open(options: RelayOptions): Promise<Relay> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: '127.0.0.1', port: 0 }, resolve);
+    });
+    const bound = server.address();
+    return new Relay(options, server, bound !== null && typeof bound === 'object' ? bound.port : 0);
+  }
+
+  /** The client is gone, or never came: stop waiting for one. Bytes under way still arrive. */
+  release(): void {
+    this.#server.close();
+  }
+
+  close(): Promise<void> {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    return this.closed;
+  }
+
+  #settle(): void {
+    if (this.#isSettled || this.#server.listening || this.#sockets.size > 0) return;
+    this.#isSettled = true;
+    for (const rule of this.#options.rules) rule.onClose?.(this.#connection);
+    this.#resolve();
+  }
+
+  #carry(client: Socket): void {
+    this.#server.close();
+    const { target } = this.#options;
+    if (target === undefined) {
+      client.on('error', ignore);
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
+    server.once('connect', () => {
+      const entry = this.#options.enter({ host: server.localAddress ?? '', port: server.localPort ?? 0 });
+      server.once('close', () => entry[Symbol.dispose]());
+    });
+    for (const [socket, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      this.#sockets.add(socket);
+      socket.on('error', () => other.resetAndDestroy());
+      socket.once('close', () => {
+        this.#sockets.delete(socket);
+        // A side that ended in order has said so by its FIN, which is passed on behind its bytes.
+        if (!socket.readableEnded) other.destroy();
+        this.#settle();
+      });
+    }
+    this.#pump('up', client, server);
+    this.#pump('down', server, client);
+  }
+
+  #pump(direction: Direction, from: Socket, to: Socket): void {
+    const delayMs = this.#options.rules.reduce((sum, rule) => sum + (rule.delayMs ?? 0), 0);
+    let waiting = 0;
+    const pass = (bytes: number, deliver: () => void): void => {
+      if (delayMs === 0) {
+        deliver();
+        return;
+      }
+      waiting += bytes;
+      if (waiting > DELAYED_BYTES_MAX) from.pause();
+      // Timers of equal length fire in the order they were set.
+      setTimeout(() => {
+        waiting -= bytes;
+        deliver();
+        if (waiting <= DELAYED_BYTES_MAX && !to.writableNeedDrain) from.resume();
+      }, delayMs).unref();
+    };
+    from.on('data', (chunk: Buffer) => {
+      this.#bytes[direction] += chunk.length;
+      const fate = this.#judge(direction, chunk);
+      if (fate === 'reset') {
+        from.resetAndDestroy();
+        to.resetAndDestroy();
+      } else if (fate !== 'drop') {
+        pass(chunk.length, () => {
+          if (!to.destroyed && !to.write(fate)) from.pause();
+        });
+      }
+    });
+    to.on('drain', () => from.resume());
+    from.once('end', () => pass(0, () => to.end()));
+    from.resume();
+  }
+
+  #judge(direction: Direction, chunk: Buffer): ChunkFate {
+    let bytes: Uint8Array = chunk;
+    for (const rule of this.#options.rules) {
+      if (rule.onBytes === undefined) continue;
+      const fate = rule.onBytes(this.#connection, direction, bytes);
+      if (fate === 'drop' || fate === 'reset') return fate;
+      bytes = fate;
+    }
+    return bytes;
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,90 @@
+/**
+ * The wire's single seam: latency, loss, partition, tampering, taps and attacks are rules on links.
+ *
+ * A link that no rule matches is a direct socket and costs nothing. A rule interposes a relay on loopback for the
+ * connections that are opened while it is installed; connections that are already open stay as they are.
+ * @module
+ */
+import type { Address, AddressBook } from './address-book.ts';
+import { Relay } from './relay.ts';
+import type { Link, WireRule } from './wire-rule.ts';
+
+/** The way one new connection takes. */
+export type Passage =
+  | { readonly ok: true; readonly address: Address; release(): void }
+  | { readonly ok: false; readonly reason: string; readonly detail: string };
+
+export interface PassageOptions {
+  /** Where the connection would go without rules. */
+  readonly address: Address;
+  readonly sourceIp?: string;
+}
+
+export class Seam implements AsyncDisposable {
+  readonly #addresses: AddressBook;
+  readonly #rules = new Set<WireRule>();
+  readonly #relays = new Set<Relay>();
+  #relayed = 0;
+
+  constructor(addresses: AddressBook) {
+    this.#addresses = addresses;
+  }
+
+  /** Applies `rule` to connections opened from now on, until the handle is disposed. Rules apply in this order. */
+  install(rule: WireRule): Disposable {
+    this.#rules.add(rule);
+    return { [Symbol.dispose]: () => void this.#rules.delete(rule) };
+  }
+
+  /** Names of the rules in force, in order. */
+  get rules(): readonly string[] {
+    return [...this.#rules].map(({ name }) => name);
+  }
+
+  /** The way of a new connection on `link`; `undefined`: straight on, nothing is interposed. */
+  passage(link: Link, options: PassageOptions): Promise<Passage> | undefined {
+    if (this.#rules.size === 0) return undefined;
+    const rules = [...this.#rules].filter((rule) => rule.matches(link));
+    return rules.length === 0 ? undefined : this.#through(rules, link, options);
+  }
+
+  async #through(rules: readonly WireRule[], link: Link, options: PassageOptions): Promise<Passage> {
+    let target = options.address;
+    let isReset = false;
+    for (const rule of rules) {
+      const fate = rule.onConnect?.(link) ?? 'pass';
+      const detail = `rule \`${rule.name}\``;
+      if (fate === 'refuse') return { ok: false, reason: 'connection_refused', detail };
+      if (fate === 'blackhole') return { ok: false, reason: 'connect_timeout', detail };
+      if (fate === 'reset') isReset = true;
+      else if (fate !== 'pass') target = fate.redirect;
+    }
+    this.#relayed += 1;
+    const source = { workload: link.source, ...(options.sourceIp !== undefined && { ip: options.sourceIp }) };
+    const relay = await Relay.open({
+      id: this.#relayed,
+      link,
+      rules,
+      target: isReset ? undefined : target,
+      enter: (local) => this.#addresses.register(local, source),
+    });
+    this.#relays.add(relay);
+    void relay.closed.then(() => this.#relays.delete(relay));
+    return { ok: true, address: relay.address, release: () => relay.release() };
+  }
+
+  /** Relays that carry a connection, or wait for one. */
+  get relays(): number {
+    return this.#relays.size;
+  }
+
+  /** Removes all rules and cuts every relayed connection. Idempotent. */
+  async close(): Promise<void> {
+    this.#rules.clear();
+    await Promise.all([...this.#relays].map((relay) => relay.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
