@@ -186,8 +186,8 @@ export class BlockMatcher implements AttributeMatcher {
   constructor(role: AddressRole, blocks: readonly IpBlock[]) {
     this.#source = ADDRESSES[role];
     this.#blocks = blocks;
-    const indexable = blocks.every((block) => block.family === 4 && block.bits > 0);
-    this.keys = indexable ? blocks.map(({ bits, v4 }) => blockKey(this.#source, bits, v4)) : undefined;
+    const indexable = blocks.every((block) => block.bits > 0);
+    this.keys = indexable ? blocks.map((block) => blockKey(this.#source, block)) : undefined;
   }
 
   test(view: RequestView): boolean {
