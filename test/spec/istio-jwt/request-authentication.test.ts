@@ -6,7 +6,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { JwtRule } from '../../../src/istio/index.ts';
 import { compileRequestAuthentication } from '../../../src/policy/request-authentication.ts';
-import { config, requestAuthentication } from '../../unit/policy/resources.ts';
+import { config, requestAuthentication } from '../../kit/mesh-resources.ts';
 import {
   answer,
   authenticate,
