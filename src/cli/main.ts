@@ -31,6 +31,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'list policies in kubectl’s tables: get pa|ap|ra|dr',
     load: async () => (await import('./verbs/get.ts')).getVerb,
   },
+  analyze: {
+    summary: 'validate manifests as istiod would, and find what it would not',
+    load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
