@@ -10,6 +10,7 @@ import { MeshError } from '../core/errors.ts';
 import { didYouMean } from '../core/suggest.ts';
 import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { selects } from '../istio/selector.ts';
 import { AuthorizationProgram } from './authorization-program.ts';
 import { isPort } from './clause.ts';
 import type { Decision, DecisionTrace } from './decision.ts';
@@ -149,7 +150,7 @@ export class CompiledAuthorization {
     const { rootNamespace } = this.#config.settings;
     const own = this.#byNamespace.get(namespace) ?? [];
     const root = namespace === rootNamespace ? [] : (this.#byNamespace.get(rootNamespace) ?? []);
-    const policies = [...root, ...own].filter((policy) => selects(policy, labels));
+    const policies = [...root, ...own].filter(({ spec }) => selects(spec.selector?.matchLabels, labels));
     return new SelectedPolicies(policies, this.#build);
   }
 
@@ -173,11 +174,6 @@ function refuseCustomDryRun(policy: AuthorizationPolicy): void {
 
 function isForSidecars({ spec }: AuthorizationPolicy): boolean {
   return spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0;
-}
-
-function selects(policy: AuthorizationPolicy, labels: Labels): boolean {
-  const matchLabels = policy.spec.selector?.matchLabels ?? {};
-  return Object.entries(matchLabels).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
 }
 
 function portsNamed(policy: AuthorizationPolicy): readonly number[] {
