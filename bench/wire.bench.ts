@@ -3,7 +3,8 @@
  * keys, and full handshakes against bare `node:tls`.
  *
  * Goals: ratios that travel between machines. Non-goals: absolute speed. Peers take turns in short rounds, so that a
- * busy machine disturbs all alike; the median round counts.
+ * busy machine disturbs all alike; the median round counts. Chains are judged by the real verifier, which remembers them,
+ * as in a mesh.
  *
  * Run: `npx tsx bench/wire.bench.ts [full]`.
  * @module
@@ -13,11 +14,9 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { performance } from 'node:perf_hooks';
 import { Pool } from 'undici';
-import { addMs, HOUR_MS } from '../src/core/index.ts';
 import { parseSpiffeId } from '../src/identity/index.ts';
-import { CertificateAuthority } from '../src/pki/certificate-authority.ts';
-import { issueSvid, type Svid } from '../src/pki/svid.ts';
-import { instantOf } from '../src/core/index.ts';
+import { CertificateAuthority, issueSvid, type Svid, SvidVerifier, TrustBundleSet } from '../src/pki/index.ts';
+import { addMs, HOUR_MS, instantOf } from '../src/core/index.ts';
 import {
   AddressBook,
   type Credential,
@@ -103,7 +102,11 @@ async function bare(server: Svid, client: Svid, ca: string): Promise<Contestant>
   };
 }
 
-async function sidecars(server: Svid, client: Svid, verify: VerifyPeer): Promise<Contestant> {
+async function sidecars(
+  server: Svid,
+  client: Svid,
+  verify: (purpose: 'client' | 'server') => VerifyPeer,
+): Promise<Contestant> {
   const addresses = new AddressBook();
   const seam = new Seam(addresses);
   const pool = new OutboundPool({ seam, addresses });
@@ -111,7 +114,7 @@ async function sidecars(server: Svid, client: Svid, verify: VerifyPeer): Promise
     port: 8080,
     addresses,
     identity: () => server,
-    verifyClient: verify,
+    verifyClient: verify('client'),
     chain: (flight) => (flight.kind === 'tls' ? (flight.sni === 'tcp' ? 'mtls-tcp' : 'mtls-http') : 'refuse'),
     onHttp: (exchange) => exchange.reply({ status: 200, body: 'hello' }),
     onTcp: (_connection, stream) => stream.end('x'),
@@ -125,10 +128,10 @@ async function sidecars(server: Svid, client: Svid, verify: VerifyPeer): Promise
       sni: 'backend',
       alpn: ['istio-http/1.1', 'istio', 'http/1.1'],
       identity: () => client,
-      verifyServer: verify,
+      verifyServer: verify('server'),
     },
   };
-  const tcp: OutboundRoute = { ...route, tls: { sni: 'tcp', identity: () => client, verifyServer: verify } };
+  const tcp: OutboundRoute = { ...route, tls: { sni: 'tcp', identity: () => client, verifyServer: verify('server') } };
   return {
     request: async () => {
       const answer = await pool.request(route, { method: 'GET', path: '/api/users?x=1', host: 'backend' });
@@ -182,12 +185,14 @@ export async function run(size: 0 | 1): Promise<WireBench> {
   const issue = (account: string): Svid =>
     issueSvid(authority, { spiffeId: parseSpiffeId(`spiffe://cluster.local/ns/default/sa/${account}`), at });
   const [server, client] = [issue('backend'), issue('frontend')];
-  const trusted = new Set([server, client].map(({ chain }) => Buffer.from(chain[0]?.der ?? []).toString('base64')));
-  // Pinned leaves: what wire costs, not what path validation costs (the pki bench has that).
-  const verify: VerifyPeer = ([leaf]) =>
-    trusted.has(Buffer.from(leaf ?? []).toString('base64'))
-      ? { ok: true, principal: 'x', validUntil: addMs(at, HOUR_MS) }
-      : { ok: false, reason: 'untrusted_root', detail: '' };
+  const bundles = TrustBundleSet.of({ 'cluster.local': [authority.root] });
+  const verifier = new SvidVerifier();
+  const verify =
+    (purpose: 'client' | 'server'): VerifyPeer =>
+    (chain) => {
+      const result = verifier.verifyDer(chain, { bundles, at, purpose });
+      return result.ok ? { ok: true, principal: result.spiffeId, validUntil: result.validUntil } : result;
+    };
   const peers = [await bare(server, client, authority.root.toPem()), await sidecars(server, client, verify)] as const;
   const requests: [number[], number[]] = [[], []];
   const handshakes: [number[], number[]] = [[], []];

@@ -23,6 +23,18 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'decide one request, or a stream of them, and say why',
     load: async () => (await import('./verbs/authz.ts')).authzVerb,
   },
+  'tls-check': {
+    summary: 'check that client and server TLS modes agree',
+    load: async () => (await import('./verbs/tls-check.ts')).tlsCheckVerb,
+  },
+  get: {
+    summary: 'list policies in kubectl’s tables: get pa|ap|ra|dr',
+    load: async () => (await import('./verbs/get.ts')).getVerb,
+  },
+  analyze: {
+    summary: 'validate manifests as istiod would, and find what it would not',
+    load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,

@@ -62,7 +62,7 @@ export class DocumentOrigin implements ResourceOrigin {
     return this.#at(key ?? value);
   }
 
-  /** Where character `offset` of the text at `path` stands, as well as a block scalar or a plain line can say. */
+  /** Where `line` and `column` of the text at `path` stand in the file; for text in quotes, where the text begins. */
   positionInText(path: ConfigPath, line: number, column: number): SourcePosition {
     const node = this.#walk(path).value;
     const start = this.#at(node);

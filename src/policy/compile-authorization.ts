@@ -11,6 +11,7 @@ import type { PolicyRef, WorkloadRef } from '../core/events.ts';
 import { didYouMean } from '../core/suggest.ts';
 import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { selects } from '../istio/selector.ts';
 import { AuthorizationProgram } from './authorization-program.ts';
 import { isPort } from './clause.ts';
 import type { Decision, DecisionTrace } from './decision.ts';
@@ -86,7 +87,9 @@ export class CompiledAuthorization {
     const sidecarPolicies = config.authorizationPolicies.filter(isForSidecars);
     this.#byNamespace = groupPolicies(sidecarPolicies, (policy) => policy.metadata.namespace);
     const { settings } = config;
-    this.#build = (policies, port) => new AuthorizationProgram(policies, { settings, port, ...options });
+    const { externalAuthorizer } = options;
+    this.#build = (policies, port) =>
+      new AuthorizationProgram(policies, { settings, port, ...(externalAuthorizer && { externalAuthorizer }) });
   }
 
   /**
@@ -162,7 +165,7 @@ export class CompiledAuthorization {
     const { rootNamespace } = this.#config.settings;
     const own = this.#byNamespace.get(namespace) ?? [];
     const root = namespace === rootNamespace ? [] : (this.#byNamespace.get(rootNamespace) ?? []);
-    const policies = [...root, ...own].filter((policy) => selects(policy, labels));
+    const policies = [...root, ...own].filter(({ spec }) => selects(spec.selector?.matchLabels, labels));
     return new SelectedPolicies(policies, this.#build);
   }
 
@@ -186,11 +189,6 @@ function refuseCustomDryRun(policy: AuthorizationPolicy): void {
 
 function isForSidecars({ spec }: AuthorizationPolicy): boolean {
   return spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0;
-}
-
-function selects(policy: AuthorizationPolicy, labels: Labels): boolean {
-  const matchLabels = policy.spec.selector?.matchLabels ?? {};
-  return Object.entries(matchLabels).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
 }
 
 function portsNamed(policy: AuthorizationPolicy): readonly number[] {

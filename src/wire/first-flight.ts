@@ -59,24 +59,21 @@ function raw(looksLike: 'http' | 'tcp'): FlightReading {
 }
 
 /**
- * Reads from `socket` until the first flight is known, then pauses it with all bytes put back and calls `done` in the
- * same turn. Does not call it when the socket closes before.
- * @returns stops reading
+ * Reads from `socket` until the first flight is known, then puts all bytes back and calls `done` in the same turn. The
+ * socket is left as if nobody had read: a later `data` listener gets everything. Does not call `done` when the socket
+ * closes before.
  */
-export function readFirstFlight(socket: Socket, done: (reading: FlightReading) => void): () => void {
+export function readFirstFlight(socket: Socket, done: (reading: FlightReading) => void): void {
   let bytes: Buffer = Buffer.alloc(0);
-  const onData = (chunk: Buffer): void => {
+  const onReadable = (): void => {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
     bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
     const reading = classify(bytes);
     if (reading === undefined) return;
-    stop();
+    socket.off('readable', onReadable);
     socket.unshift(bytes);
     done(reading);
   };
-  const stop = (): void => {
-    socket.off('data', onData);
-    socket.pause();
-  };
-  socket.on('data', onData);
-  return stop;
+  socket.on('readable', onReadable);
 }

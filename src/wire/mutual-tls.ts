@@ -27,7 +27,6 @@ const CHAIN_CERTIFICATES_MAX = 100;
 export interface TlsFacts {
   readonly principal?: string;
   readonly principalValidUntil?: Instant;
-  readonly sni?: string;
   readonly alpn?: string;
   readonly tlsVersion: string;
 }
@@ -78,7 +77,7 @@ export function connectTls(options: ConnectTlsOptions, done: OnTls): TLSSocket {
     port: options.address.port,
     secureContext: options.context,
     rejectUnauthorized: false,
-    ...(options.sni !== undefined && options.sni !== '' && { servername: options.sni }),
+    ...(options.sni !== undefined && { servername: options.sni }),
     ...(options.alpn !== undefined && options.alpn.length > 0 && { ALPNProtocols: [...options.alpn] }),
   });
   settleOnce(socket, 'secureConnect', done, () => judge(socket, options.verifyServer, 'no_server_certificate'));

@@ -16,7 +16,7 @@ export interface RelayOptions {
   readonly id: number;
   readonly link: Link;
   readonly rules: readonly WireRule[];
-  /** `undefined`: the client is accepted and reset. */
+  /** `undefined`: the client is accepted, and reset when it says something. */
   readonly target: Address | undefined;
   /** Enters the socket towards the server in the address book. */
   enter(local: Address): Disposable;
@@ -76,8 +76,16 @@ export class Relay {
     this.#server.close();
     const { target } = this.#options;
     if (target === undefined) {
+      // On the first byte: reset at once, a client would sometimes see its `connect` fail and sometimes not.
+      this.#sockets.add(client);
       client.on('error', ignore);
-      client.resetAndDestroy();
+      client.once('data', () => client.resetAndDestroy());
+      client.once('end', () => client.destroy());
+      client.once('close', () => {
+        this.#sockets.delete(client);
+        this.#settle();
+      });
+      client.resume();
       return;
     }
     const server = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
@@ -93,8 +101,6 @@ export class Relay {
       socket.on('error', () => other.resetAndDestroy());
       socket.once('close', () => {
         this.#sockets.delete(socket);
-        // A side that ended in order has said so by its FIN, which is passed on behind its bytes.
-        if (!socket.readableEnded) other.destroy();
         this.#settle();
       });
     }

@@ -18,7 +18,10 @@ export interface Link {
 /** `up`: from the client to the server. */
 export type Direction = 'up' | 'down';
 
-/** What happens to an opening connection: through, ICMP-like refusal, accepted and reset, silence, or elsewhere. */
+/**
+ * What happens to an opening connection: it goes through, is refused, is accepted and reset at its first byte, is lost
+ * in silence (reported at once as a connect timeout: wall time is not waited for), or goes elsewhere.
+ */
 export type ConnectFate = 'pass' | 'refuse' | 'reset' | 'blackhole' | { readonly redirect: Address };
 
 /** What happens to a chunk: forwarded (maybe changed), swallowed, or the connection is reset. */

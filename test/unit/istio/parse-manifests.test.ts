@@ -231,6 +231,14 @@ spec: { mtls: { mode: strict } }
       'apiVersion: securty.istio.io/v1\nkind: PeerAuthentication\n',
       /did you mean `security.istio.io`/,
     ],
+    ['a kind Kubernetes does not have', 'apiVersion: apps/v1\nkind: Deploymnt\n', /did you mean `Deployment`/],
+    [
+      'a port number in quotes',
+      'apiVersion: v1\nkind: Service\nmetadata: { name: s }\nspec: { ports: [{ port: 80, targetPort: "8080" }] }\n',
+      /targetPort: expected a port .* found the string `8080`; take away the quotes/,
+    ],
+    ['a kind in the wrong group', 'apiVersion: v1\nkind: Deployment\n', /expected `apps\/v1` for Deployment/],
+    ['a retired version', 'apiVersion: extensions/v1beta1\nkind: Deployment\n', /expected `apps\/v1` for Deployment/],
     ['no name', 'apiVersion: v1\nkind: Service\nmetadata: {}\n', /metadata: the field `name` is missing/],
     ['a name that is none', 'apiVersion: v1\nkind: Service\nmetadata: { name: A_b }\n', /`A_b` is not a name/],
     [

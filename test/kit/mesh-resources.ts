@@ -19,7 +19,7 @@ import {
   type Workload,
   type WorkloadEntry,
   type WorkloadEntrySpec,
-} from '../../../src/istio/index.ts';
+} from '../../src/istio/index.ts';
 
 type ConfigParts = Partial<Omit<MeshConfig, 'settings'>> & { readonly settings?: Partial<MeshSettings> };
 

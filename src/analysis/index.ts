@@ -1,0 +1,7 @@
+/**
+ * Questions about policies.
+ * @module
+ */
+export { LINTS, lintRule, type LintCode, type LintRule, type LintSeverity } from './lint-codes.ts';
+export type { Finding } from './lint-context.ts';
+export { lint } from './lint.ts';
