@@ -247,7 +247,8 @@ class ScenarioRunner {
 async function tryAccess(mesh: Mesh, attempt: AccessFile): Promise<AccessAttempt> {
   const from: Caller = typeof attempt.from === 'string' ? attempt.from : { ...defined(attempt.from) };
   const request = requestOf(attempt.request);
-  const outcome = await mesh.request({ from, to: attempt.to, ...request });
+  // Over a connection of its own: an attempt leaves no socket behind.
+  const outcome = await mesh.simulation.request({ from, to: attempt.to, ...request }, { fresh: true });
   return {
     from: callerName(from),
     to: attempt.to,
