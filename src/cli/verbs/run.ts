@@ -29,8 +29,9 @@ Examples:
   $ meshproof run --for 25h --no-rotation  what happens when certificates are not renewed
   $ meshproof run -o json | jq .services   the same figures as data
 
-Exit codes: 0 all went as expected, 1 a request was lost or an attempt went differently than expected, 2 bad usage or
-input, 130 interrupted (what was seen until then is printed, --metrics writes nothing).`,
+Exit codes: 0 all went as the scenario expects, 1 an expectation failed (a request was lost, say) or an attempt of the
+access table ended differently, 2 bad usage or input, 130 interrupted (what was seen until then is printed, --metrics
+writes nothing). Best practices are shown, not judged: \`meshproof audit\` does that.`,
     )
     .action(run);
 }
