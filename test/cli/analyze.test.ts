@@ -12,6 +12,8 @@ spec:
     - from: [{ source: { principals: ["${principal}"] } }]
 `;
 
+const POD =
+  '---\napiVersion: v1\nkind: Pod\nmetadata: { name: p, namespace: shop, labels: { app: web } }\nspec: { containers: [{ name: p, image: p }] }\n';
 const PREFIXED = NAMESPACE + POLICY('spiffe://cluster.local/ns/shop/sa/cart');
 
 interface Message {
@@ -83,7 +85,8 @@ describe('analyze', () => {
   it('fails on warnings where it is asked to', async () => {
     const input =
       NAMESPACE +
-      POLICY('cluster.local/ns/shop/sa/cart').replace('spec:', 'spec:\n  selector: { matchLabels: { app: gone } }');
+      POLICY('cluster.local/ns/shop/sa/cart').replace('spec:', 'spec:\n  selector: { matchLabels: { app: gone } }') +
+      POD;
     expect((await meshproof(['analyze', '-'], { input })).code).toBe(0);
     expect((await meshproof(['analyze', '-', '--failure-threshold', 'Warning'], { input })).code).toBe(1);
   });
