@@ -44,7 +44,14 @@ export class MeshCa {
     const { trustDomain, key, rng } = options;
     const at = addMs(options.at, -CA_AGE_MS);
     const seeded = (name: string): { readonly rng?: Rng } => (rng === undefined ? {} : { rng: rng.fork(name) });
-    this.root = CertificateAuthority.createRoot({ trustDomain, at, ttlMs: ROOT_TTL_MS, key, ...seeded('root') });
+    this.root = CertificateAuthority.createRoot({
+      trustDomain,
+      issuesFor: options.acceptedTrustDomains,
+      at,
+      ttlMs: ROOT_TTL_MS,
+      key,
+      ...seeded('root'),
+    });
     this.intermediate = this.root.createIntermediate({
       at,
       ttlMs: INTERMEDIATE_TTL_MS,

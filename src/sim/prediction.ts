@@ -17,6 +17,7 @@ import {
 import { BARE_ALPN, type CallerKind } from './departures.ts';
 import type { MeshRequest, Outcome, OutcomeResult } from './request.ts';
 import type { RunningWorkload } from './running-workload.ts';
+import { lastForwarded } from './server-sidecar.ts';
 import type { Target } from './targets.ts';
 
 export interface PredictionInput {
@@ -103,7 +104,8 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
       reason: 'no sidecar in front of the application',
     };
   }
-  const decision = compiled.authorize(attributesOf(request, target, { ip: sourceIp(caller), seen }));
+  const asked = attributesOf(request, target, { ip: sourceIp(caller), serverIp: server.ip, seen });
+  const decision = compiled.authorize(asked);
   const denied = decision.decision === 'deny';
   return {
     ...base,
@@ -114,6 +116,8 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
     body: denied && decision.status === 403 ? 'RBAC: access denied' : '',
     decidedBy: decision.determining,
     reason: decision.reason,
+    asked,
+    decision,
   };
 }
 
@@ -124,13 +128,17 @@ function sourceIp({ running, kind }: CallerKind): string {
 function attributesOf(
   request: MeshRequest,
   target: Target,
-  from: { readonly ip: string; readonly seen: PredictedOutcome['server'] },
+  from: { readonly ip: string; readonly serverIp: string; readonly seen: PredictedOutcome['server'] },
 ): AuthorizationRequest {
   const { workload, endpoint } = target;
   const { principal, sni } = from.seen ?? {};
   return {
-    destination: { namespace: workload.namespace, workload: workload.name, port: endpoint.port },
-    source: { ip: from.ip, ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }) },
+    destination: { namespace: workload.namespace, workload: workload.name, port: endpoint.port, ip: from.serverIp },
+    source: {
+      ip: from.ip,
+      remoteIp: forwardedFor(request) ?? from.ip,
+      ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
+    },
     ...(sni === undefined ? {} : { connection: { sni } }),
     request: {
       method: request.method ?? 'GET',
@@ -139,6 +147,10 @@ function attributesOf(
       headers: request.headers ?? {},
     },
   };
+}
+
+function forwardedFor({ headers = {} }: MeshRequest): string | undefined {
+  return lastForwarded(Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-forwarded-for')?.[1]);
 }
 
 function questionOf({ caller, target, server, compiled, now, request }: PredictionInput): OutcomeQuestion {
@@ -187,7 +199,7 @@ function callerEnd(input: Pick<PredictionInput, 'caller' | 'target' | 'compiled'
           sni: `outbound_.${servicePort}_._.${service.host}`,
           anchors: [MESH_ROOT],
           names: [],
-          ...heldCertificate(caller),
+          ...heldCertificate(caller, acceptedTrustDomains(compiled.config.settings)),
         },
       };
     default:
@@ -205,11 +217,18 @@ function certificateOf(
   return { certificate: { names: [spiffeId], root: MESH_ROOT, validity } };
 }
 
-function heldCertificate(caller: CallerKind & { readonly kind: 'tls' }): { readonly certificate?: CertificateFacts } {
+/** Certificates of trust domains that are not let in lead to another root. */
+function heldCertificate(
+  caller: CallerKind & { readonly kind: 'tls' },
+  trustDomains: readonly string[],
+): { readonly certificate?: CertificateFacts } {
   const { certificate, running } = caller;
   if (certificate === 'none') return {};
-  const names = [running?.spiffeId ?? 'spiffe://cluster.local/ns/default/sa/default'];
-  const foreign = certificate === 'rogue' || certificate === 'self-signed';
+  const names = [caller.spiffeId ?? running?.spiffeId ?? 'spiffe://cluster.local/ns/default/sa/default'];
+  const foreign =
+    certificate === 'rogue' ||
+    certificate === 'self-signed' ||
+    !names.some((name) => trustDomains.some((own) => name.startsWith(`spiffe://${own}/`)));
   return {
     certificate: {
       names,
