@@ -2,6 +2,7 @@
  * The composition root: the public mesh, manifest files, scenarios.
  * @module
  */
+export { auditMesh, type BestPracticesOptions } from './best-practices.ts';
 export { loadManifests } from './load-manifests.ts';
 export { Mesh, type MeshOptions } from './mesh.ts';
 export * from './run-scenario.ts';
@@ -12,4 +13,5 @@ export {
   parseScenario,
   shippedScenarios,
 } from './scenario-file.ts';
+export type { LowCodeRun } from './scenario-lowcode.ts';
 export type { ScenarioFile } from './scenario-schema.ts';

@@ -3,21 +3,9 @@
  * applies its events on the way, and holds what happened against what it expects.
  * @module
  */
-import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import {
-  addMs,
-  formatDuration,
-  type Instant,
-  instantOf,
-  MeshError,
-  MINUTE_MS,
-  messageOf,
-  parseDuration,
-  Rng,
-} from '../core/index.ts';
+import { addMs, formatDuration, type Instant, instantOf, MINUTE_MS, parseDuration, Rng } from '../core/index.ts';
 import { parseManifests } from '../istio/index.ts';
-import { importLowCode, runClient, type RunResult, withRequests } from '../lowcode/index.ts';
 import {
   type Application,
   type Caller,
@@ -31,7 +19,10 @@ import {
 } from '../sim/index.ts';
 import { loadManifests } from './load-manifests.ts';
 import { Mesh } from './mesh.ts';
-import { type LoadedScenario, loadScenario } from './scenario-file.ts';
+import { type AuditFinding } from '../telemetry/index.ts';
+import { auditMesh } from './best-practices.ts';
+import { type LoadedScenario, loadScenario, readBeside } from './scenario-file.ts';
+import { type LowCodeRun, runLowCode } from './scenario-lowcode.ts';
 import type { AccessFile, EventFile, ExpectationFile, ScenarioFile, ServiceFile } from './scenario-schema.ts';
 
 export interface RunOptions {
@@ -76,10 +67,13 @@ export interface Run {
   /** Services with a declared profile, in the scenario's order. */
   readonly services: readonly string[];
   readonly access: readonly AccessAttempt[];
-  readonly lowcode: readonly RunResult[];
+  readonly lowcode: readonly LowCodeRun[];
   /** Workload whose identity low-code clients run under, and the gateway they call. */
   readonly lowcodeRoute?: { readonly as: string; readonly gateway: string };
   readonly expectations: readonly ExpectationResult[];
+  /** Best practices, judged by the configuration at the end and by all that happened. */
+  readonly audit: readonly AuditFinding[];
+  /** No request lost that was not expected to be, no attempt different than expected. The audit does not enter. */
   readonly ok: boolean;
 }
 
@@ -118,7 +112,11 @@ class ScenarioRunner {
       const rotates = this.#options.rotation ?? this.#scenario.rotation?.enabled ?? true;
       if (!rotates) this.#rotation(mesh, 'off');
       const access = await this.#tryAccess(mesh);
-      const lowcodeRuns = await this.#runLowCode(mesh);
+      const lowcodeRuns = await runLowCode(mesh, lowcode, {
+        seed: this.#seed,
+        secrets: this.#options.secrets,
+        path: (file) => this.#path(file),
+      });
       await this.#traffic(mesh).start();
       this.#planEvents(mesh, start);
       const expectations = this.#planExpectations(mesh, start, end);
@@ -135,6 +133,10 @@ class ScenarioRunner {
         lowcode: lowcodeRuns,
         ...(lowcode === undefined ? {} : { lowcodeRoute: { as: lowcode.as, gateway: lowcode.gateway } }),
         expectations: settled,
+        audit: auditMesh(mesh.compiled, {
+          events: mesh.events,
+          ...(lowcode === undefined ? {} : { lowcode: [lowcode.as], gateways: [lowcode.gateway] }),
+        }),
         ok: settled.every(({ ok }) => ok) && access.every(({ ok }) => ok),
       };
     } catch (error) {
@@ -148,7 +150,7 @@ class ScenarioRunner {
   }
 
   async #start(): Promise<Mesh> {
-    const { manifests, clock, ca, rotation } = this.#scenario;
+    const { manifests, clock, ca, rotation, listen } = this.#scenario;
     const config = await loadManifests(manifests.map((path) => this.#path(path)));
     const applications: Record<string, Application> = {};
     for (const workload of config.workloads) {
@@ -169,6 +171,7 @@ class ScenarioRunner {
         ...(rotation?.jitterRatio === undefined ? {} : { jitterRatio: rotation.jitterRatio }),
       },
       applications,
+      ...(listen === undefined ? {} : { listen }),
     });
   }
 
@@ -176,53 +179,6 @@ class ScenarioRunner {
     const attempts: AccessAttempt[] = [];
     for (const attempt of this.#scenario.access ?? []) attempts.push(await tryAccess(mesh, attempt));
     return attempts;
-  }
-
-  async #runLowCode(mesh: Mesh): Promise<readonly RunResult[]> {
-    const { lowcode } = this.#scenario;
-    const rng = new Rng(this.#seed).fork('lowcode');
-    const standIn = rng.fork('secrets');
-    const runs: RunResult[] = [];
-    for (const { file, requests, trigger } of lowcode?.clients ?? []) {
-      const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
-        throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
-      });
-      const client = withRequests(
-        importLowCode(text, { file }),
-        (requests ?? []).map(({ body, ...rest }) => ({
-          ...rest,
-          ...(body === undefined ? {} : { body: JSON.parse(JSON.stringify(body)) }),
-        })),
-      );
-      runs.push(
-        await runClient(client, {
-          now: mesh.clock.now(),
-          rng: rng.fork(file),
-          secrets: (name) => this.#options.secrets?.(name) ?? `stand-in-${standIn.integer(1e8, 1e9)}`,
-          ...(trigger === undefined ? {} : { trigger: JSON.parse(JSON.stringify(trigger)) }),
-          ...(lowcode?.hosts === undefined ? {} : { gatewayHosts: lowcode.hosts }),
-          send: async (call) => {
-            const outcome = await mesh.request({
-              from: lowcode?.as ?? '',
-              to: lowcode?.gateway ?? '',
-              method: call.method,
-              path: call.path,
-              host: call.host,
-              headers: call.headers,
-              ...(call.body === undefined ? {} : { body: call.body }),
-            });
-            const headers = Object.fromEntries(
-              Object.entries(outcome.headers).map(([name, value]) => [
-                name,
-                typeof value === 'string' ? value : value.join(', '),
-              ]),
-            );
-            return { status: outcome.status, headers, body: outcome.body, evidence: outcome.reason };
-          },
-        }),
-      );
-    }
-    return runs;
   }
 
   #traffic(mesh: Mesh): TrafficRunner {
@@ -252,9 +208,8 @@ class ScenarioRunner {
   async #perform(mesh: Mesh, event: EventFile): Promise<void> {
     if (event.note !== undefined) mesh.events.append({ kind: 'note', text: event.note });
     for (const file of event.apply === undefined ? [] : [event.apply].flat()) {
-      const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
-        throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
-      });
+      const text = await readBeside(this.#path(file), file);
+      // For the file's name in messages; the mesh itself reads text without an origin.
       parseManifests(text, { origin: file });
       await mesh.apply(text);
     }
