@@ -32,6 +32,7 @@ import { portPolicy } from './port-policy.ts';
 import { predict } from './prediction.ts';
 import type { Caller, MeshRequest, Outcome } from './request.ts';
 import { listenFor } from './listen.ts';
+import { reportRequest } from './request-report.ts';
 import { watchRoot } from './root-renewal.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
@@ -234,7 +235,7 @@ export class Simulation implements AsyncDisposable {
       route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
       once,
     });
-    this.#report(request, { departure, target, outcome, flow: marks.flow });
+    reportRequest(this.events, request, { departure, target, outcome, flow: marks.flow });
     return outcome;
   }
 
@@ -268,57 +269,6 @@ export class Simulation implements AsyncDisposable {
   #refusalOf(answer: HttpAnswer): ReturnType<ExchangeLedger['takeRefusal']> {
     const connection = answer.ok ? undefined : answer.failure.connection;
     return connection === undefined ? undefined : this.#ledger.takeRefusal(connection.local);
-  }
-
-  #report(
-    request: MeshRequest,
-    facts: {
-      readonly departure: Departure;
-      readonly target: Target;
-      readonly outcome: Outcome;
-      readonly flow: string | undefined;
-    },
-  ): void {
-    const { departure, target, outcome, flow } = facts;
-    const { serverPrincipal } = outcome.connection;
-    const { refusal } = outcome;
-    const destination: PeerRef = {
-      workload: { namespace: target.workload.namespace, name: target.workload.name },
-      ...(serverPrincipal === undefined ? {} : { principal: serverPrincipal }),
-    };
-    const source: PeerRef = {
-      ...departure.peer,
-      ...(outcome.connection.clientPrincipal === undefined ? {} : { principal: outcome.connection.clientPrincipal }),
-    };
-    const service = serviceRefOf(target);
-    if (refusal !== undefined) {
-      this.events.append({
-        kind: 'connection.refused',
-        source,
-        destination,
-        service,
-        port: target.endpoint.port,
-        stage: refusal.stage,
-        reason: refusal.reason,
-        detail: refusal.detail,
-        applicationBytes: refusal.applicationBytes,
-      });
-    }
-    this.events.append({
-      kind: 'request.completed',
-      source,
-      destination,
-      service,
-      method: request.method ?? 'GET',
-      path: request.path ?? '/',
-      status: outcome.status,
-      flags: outcome.flags,
-      details: outcome.details,
-      authority: request.host ?? target.host,
-      security: outcome.connection.security,
-      determining: outcome.decidedBy,
-      ...(flow === undefined ? {} : { flow }),
-    });
   }
 
   /** Opens keep-alive connections until `count` are open; how many are. */
