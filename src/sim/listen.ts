@@ -41,7 +41,8 @@ export function listenFor(running: RunningWorkload, port: number, context: Liste
     listener: {
       addresses,
       identity: () => agent?.current(),
-      verifyClient: (chain) => ca.verifyClient(chain, now()),
+      verifyClient: (chain) =>
+        agent === undefined ? ca.verifyClient(chain, now()) : ca.verifyClient(chain, agent.now(), agent.trusted),
       minVersion,
       ...(context.listenPort === undefined ? {} : { listenPort: context.listenPort }),
       onRefused: (refusal) => ledger.refused(refusal),

@@ -23,7 +23,7 @@ import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type S
 import { type CompiledMesh, compileMesh } from '../policy/index.ts';
 import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
 import { type Application, echoApplication } from './application.ts';
-import { CertificateAgent } from './certificate-agent.ts';
+import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
 import { callerKind, type Departure, departureOf } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
 import { MeshCa } from './mesh-ca.ts';
@@ -33,6 +33,7 @@ import { predict } from './prediction.ts';
 import { type Caller, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
 import { listenFor } from './listen.ts';
 import { reportExchange, unresolved } from './exchange-report.ts';
+import { watchRoot } from './root-renewal.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
@@ -46,6 +47,15 @@ export interface SimulationOptions {
   /** Keys and certificates come from the seed: worlds repeat byte for byte with Ed25519, and are worthless as secrets. */
   readonly reproducibleKeys: boolean;
   readonly rotation?: Partial<RotationPolicy>;
+  readonly ca?: {
+    readonly rootTtlMs?: number;
+    /** How old the root is at the start. */
+    readonly rootAgeMs?: number;
+    /** Renew the root, with its key, before it expires. @defaultValue true, as istiod does */
+    readonly renewRoot?: boolean;
+  };
+  /** What is special about single workloads, by `namespace/workload`. */
+  readonly workloads?: Readonly<Record<string, { readonly clockSkewMs?: number; readonly csr?: CsrPath }>>;
   /** Applications by `namespace/workload`; an echo where none is given. */
   readonly applications?: Readonly<Record<string, Application>>;
   /** Loopback ports by `namespace/workload:port`; any free one where none is given. */
@@ -72,7 +82,7 @@ export class Simulation implements AsyncDisposable {
   #closed = false;
 
   private constructor(options: SimulationOptions) {
-    const { config, seed, start, key, reproducibleKeys } = options;
+    const { config, seed, start, key, reproducibleKeys, ca = {} } = options;
     this.#options = options;
     this.#rng = new Rng(seed);
     this.#requestIds = this.#rng.fork('request-ids');
@@ -84,10 +94,16 @@ export class Simulation implements AsyncDisposable {
     this.ca = new MeshCa({
       trustDomain: parseTrustDomain(trustDomain),
       acceptedTrustDomains: [...trustDomainAliases, ...caTrustDomains],
-      at: start,
+      now: () => this.clock.now(),
       key,
+      ...(ca.rootTtlMs === undefined ? {} : { rootTtlMs: ca.rootTtlMs }),
+      ...(ca.rootAgeMs === undefined ? {} : { rootAgeMs: ca.rootAgeMs }),
       ...(reproducibleKeys ? { rng: this.#rng.fork('ca') } : {}),
     });
+    if (ca.renewRoot ?? true) {
+      const watch = watchRoot(this.ca, this.clock, this.#rng.fork('root-renewal'));
+      this.#disposal.defer(() => watch[Symbol.dispose]());
+    }
     this.seam = new Seam(this.#addresses);
     this.#pool = new OutboundPool({ seam: this.seam, addresses: this.#addresses });
     this.#disposal.defer(() => this.seam.close());
@@ -138,17 +154,16 @@ export class Simulation implements AsyncDisposable {
   #startWorkload(workload: Workload, index: number): void {
     const { namespace, serviceAccount } = workload;
     const name = `${namespace}/${workload.name}`;
-    const spiffeId = workloadSpiffeId({
-      trustDomain: this.#compiled.config.settings.trustDomain,
-      namespace,
-      serviceAccount,
-    });
-    const agent = workload.injected ? this.#agent(name, spiffeId) : undefined;
+    const identity = (): SpiffeId =>
+      workloadSpiffeId({ trustDomain: this.#compiled.config.settings.trustDomain, namespace, serviceAccount });
+    const agent = workload.injected ? this.#agent(name, identity) : undefined;
     this.#running.set(name, {
       workload,
       name,
       ip: podAddress(index),
-      spiffeId,
+      get spiffeId() {
+        return identity();
+      },
       agent,
       application: this.#options.applications?.[name] ?? echoApplication(workload),
       ports: new Map(),
@@ -156,10 +171,10 @@ export class Simulation implements AsyncDisposable {
     agent?.start();
   }
 
-  #agent(name: string, spiffeId: SpiffeId): CertificateAgent {
+  #agent(name: string, identity: () => SpiffeId): CertificateAgent {
     const { key, reproducibleKeys, rotation } = this.#options;
     const agent = new CertificateAgent({
-      spiffeId,
+      identity,
       ca: this.ca,
       clock: this.clock,
       events: this.events,
@@ -167,6 +182,7 @@ export class Simulation implements AsyncDisposable {
       key,
       reproducibleKeys,
       policy: { ...DEFAULT_ROTATION_POLICY, ...rotation },
+      ...this.#options.workloads?.[name],
     });
     this.#disposal.defer(() => agent.stop());
     return agent;
@@ -179,6 +195,16 @@ export class Simulation implements AsyncDisposable {
   /** The certificate a workload presents now. */
   svid(workload: string): Svid | undefined {
     return this.#find(workload).agent?.current();
+  }
+
+  /** The certificate agent of a workload; nothing where it has no sidecar. @throws MeshError `ERR_REQUEST_INVALID` */
+  agent(workload: string): CertificateAgent | undefined {
+    return this.#find(workload).agent;
+  }
+
+  /** Pushes the roots that the CA gives out now to every sidecar, as a trust-bundle push does. */
+  pushTrust(options: { readonly renew: boolean }): void {
+    for (const { agent } of this.#running.values()) agent?.push(this.ca.trusted, options);
   }
 
   /** Every workload with the sidecar's certificate agent. */
@@ -199,6 +225,8 @@ export class Simulation implements AsyncDisposable {
     this.#compiled = compileMesh(config);
     this.#targets = new TargetIndex(this.#compiled);
     this.#policies = new Map();
+    const { trustDomain, trustDomainAliases, caTrustDomains } = config.settings;
+    this.ca.accept(parseTrustDomain(trustDomain), [...trustDomainAliases, ...caTrustDomains]);
     this.events.append({ kind: 'config.changed', ...changed });
     let redial = changed.applied.some(isClientSide) || changed.removed.some(isClientSide);
     for (const { workload, ports } of this.#running.values()) {
@@ -317,9 +345,10 @@ export class Simulation implements AsyncDisposable {
     };
   }
 
-  /** The SPIFFE ID a workload is to have. */
+  /** The SPIFFE ID of a workload's certificate; without one, the ID it is to have. */
   spiffeId(workload: string): SpiffeId {
-    return this.#find(workload).spiffeId;
+    const { agent, spiffeId } = this.#find(workload);
+    return agent?.spiffeId ?? spiffeId;
   }
 
   /** Every port that a Service reaches, listening. */
@@ -372,7 +401,7 @@ export class Simulation implements AsyncDisposable {
     const target = this.#targets.resolve(request.to, caller.running?.workload.namespace ?? 'default');
     if ('kind' in target) return unresolved(target.kind, target.detail, caller.kind === 'sidecar');
     const server = this.#find(`${target.workload.namespace}/${target.workload.name}`);
-    return predict({ request, caller, target, server, compiled: this.#compiled, now: this.clock.now() });
+    return predict({ request, caller, target, server, compiled: this.#compiled, ca: this.ca, now: this.clock.now() });
   }
 
   #departure(from: Caller): Promise<Departure> {

@@ -3,8 +3,8 @@
  *
  * Once a minute each flow sends one real request over its keep-alive connections and records the minute's whole volume
  * with the outcome that request had; volume, errors and latencies are drawn from the service's profile, so the cost
- * does not grow with the rate. After every change that could matter to it (a new certificate at either end, an expiry,
- * a new configuration), and every quarter of an hour, the request goes over a connection of its own.
+ * does not grow with the rate. After every change that could matter to it (a new certificate at either end, other
+ * roots, an expiry, a clock that was set, a new configuration), and every quarter of an hour, the request goes over a connection of its own.
  *
  * A flow that cannot open a new connection counts as down, and its open connections are closed: Envoy would keep them,
  * but no fleet lives on the connections it once had. While it is down every probe is a new connection.
@@ -32,11 +32,13 @@ export interface TrafficFlowOptions {
   readonly request?: Omit<MeshRequest, 'from' | 'to'>;
   /** Keep-alive connections of this flow. */
   readonly connections: number;
+  /** How long it goes without a new connection. @defaultValue 15 min */
+  readonly freshIntervalMs?: number;
 }
 
-/** How long a flow goes without a new connection. */
+/** How long a flow goes without a new connection unless it says otherwise. */
 export const FRESH_CONNECTION_INTERVAL_MS: number = 15 * MINUTE_MS;
-/** How often volume is recorded and vouched for. */
+/** How often volume is recorded and vouched for unless asked otherwise. */
 export const PROBE_INTERVAL_MS: number = MINUTE_MS;
 
 /** What a flow asks of its mesh. */
@@ -99,8 +101,8 @@ export class TrafficFlow {
 
   /** One real request. */
   async probe(now: number): Promise<Outcome> {
-    const { from, to, request } = this.#options;
-    const fresh = this.#stale || this.#down || now - this.#lastFreshMs >= FRESH_CONNECTION_INTERVAL_MS;
+    const { from, to, request, freshIntervalMs = FRESH_CONNECTION_INTERVAL_MS } = this.#options;
+    const fresh = this.#stale || this.#down || now - this.#lastFreshMs >= freshIntervalMs;
     const outcome = await this.#mesh.request({ ...request, from, to }, { flow: this.name, fresh });
     if (fresh) {
       this.#lastFreshMs = now;
@@ -141,6 +143,13 @@ export class TrafficFlow {
   }
 }
 
+export interface TrafficRunnerContext {
+  readonly clock: VirtualClock;
+  readonly events: EventLog;
+  /** @defaultValue one minute */
+  readonly probeIntervalMs?: number;
+}
+
 /** Runs flows on the clock: a probe and a record a minute each, in their declared order, and probes after changes. */
 export class TrafficRunner {
   readonly #flows: readonly TrafficFlow[];
@@ -148,9 +157,11 @@ export class TrafficRunner {
   readonly #events: EventLog;
   /** The latest certificate of each identity. */
   readonly #serials = new Map<string, string>();
+  readonly #intervalMs: number;
   #probing = false;
 
-  constructor(flows: readonly TrafficFlow[], context: { readonly clock: VirtualClock; readonly events: EventLog }) {
+  constructor(flows: readonly TrafficFlow[], context: TrafficRunnerContext) {
+    this.#intervalMs = context.probeIntervalMs ?? PROBE_INTERVAL_MS;
     this.#flows = flows;
     this.#clock = context.clock;
     this.#events = context.events;
@@ -165,6 +176,7 @@ export class TrafficRunner {
     this.#events.subscribe((event) => {
       if (event.kind === 'config.changed') this.#changed(this.#flows);
       if (event.kind === 'certificate.issued') this.#issued(event);
+      if (event.kind === 'trust.changed' || event.kind === 'clock.stepped') this.#changed(this.#using(event.spiffeId));
     });
     // Those issued before anybody listened.
     for (const event of this.#events.all()) if (event.kind === 'certificate.issued') this.#planExpiry(event);
@@ -172,23 +184,27 @@ export class TrafficRunner {
   }
 
   #planTick(): void {
-    this.#clock.schedule(addMs(this.#clock.now(), PROBE_INTERVAL_MS), async () => {
+    this.#clock.schedule(addMs(this.#clock.now(), this.#intervalMs), async () => {
       for (const flow of this.#flows)
-        await flow.record(this.#events, await flow.probe(this.#clock.now()), PROBE_INTERVAL_MS);
+        await flow.record(this.#events, await flow.probe(this.#clock.now()), this.#intervalMs);
       this.#planTick();
     });
   }
 
   #issued(event: CertificateIssued): void {
-    this.#changed(this.#flows.filter((flow) => flow.uses(event.spiffeId)));
+    this.#changed(this.#using(event.spiffeId));
     this.#planExpiry(event);
+  }
+
+  #using(spiffeId: string): readonly TrafficFlow[] {
+    return this.#flows.filter((flow) => flow.uses(spiffeId));
   }
 
   /** A certificate that nobody replaced in time is a change too. */
   #planExpiry({ spiffeId, serial, notAfter }: CertificateIssued): void {
     this.#serials.set(spiffeId, serial);
     this.#clock.schedule(addMs(notAfter, SECOND_MS), () => {
-      if (this.#serials.get(spiffeId) === serial) this.#changed(this.#flows.filter((flow) => flow.uses(spiffeId)));
+      if (this.#serials.get(spiffeId) === serial) this.#changed(this.#using(spiffeId));
     });
   }
 
