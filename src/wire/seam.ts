@@ -85,7 +85,7 @@ export class Seam implements AsyncDisposable {
     });
     this.#relays.add(relay);
     void relay.closed.then(() => this.#relays.delete(relay));
-    const listeners = rules.filter(({ onSecret }) => onSecret !== undefined);
+    const listeners = rules.filter((rule) => rule.onSecret !== undefined);
     return {
       ok: true,
       address: relay.address,

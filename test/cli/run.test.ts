@@ -152,7 +152,7 @@ describe('run', () => {
   it('is ended by Ctrl-C with 130: what was seen is printed, no file is left half written', async () => {
     const { code, stdout, stderr } = await meshproof(['run', '.', '--for', '100000h', '--metrics', 'late.prom'], {
       cwd: folder,
-      onStart: ({ pid, kill }) => void whenRunning(pid).then(() => kill('SIGINT')),
+      onStart: (started) => void whenRunning(started.pid).then(() => started.kill('SIGINT')),
     });
     expect(code).toBe(130);
     expect(stdout).toContain('Service Mesh Dashboard');
