@@ -2,8 +2,15 @@
  * The composition root: the public mesh, manifest files, scenarios.
  * @module
  */
+export * from './derived-traffic.ts';
+export * from './forecast.ts';
+export * from './identity-action.ts';
+export type * from './identity-evidence.ts';
 export { loadManifests } from './load-manifests.ts';
 export { Mesh, type MeshOptions } from './mesh.ts';
+export * from './rehearsal-plans.ts';
+export * from './rehearsal-world.ts';
+export * from './rehearse.ts';
 export * from './run-scenario.ts';
 export {
   DEFAULT_SCENARIO,

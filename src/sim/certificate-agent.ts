@@ -22,7 +22,7 @@ import {
   type Svid,
   svidOf,
 } from '../pki/index.ts';
-import type { MeshCa } from './mesh-ca.ts';
+import { CA_UNAVAILABLE, type MeshCa } from './mesh-ca.ts';
 import { NO_ROOTS, type TrustedRoots } from './trusted-roots.ts';
 import type { Timer, VirtualClock } from './virtual-clock.ts';
 
@@ -245,7 +245,8 @@ export class CertificateAgent {
   #ask(request: number, ttlMs: number): void {
     const { ca, clock, rng, key, reproducibleKeys, identity } = this.#options;
     const at = clock.now();
-    const { refusal } = this.csr;
+    // A request that goes nowhere costs no key.
+    const { refusal = ca.available ? undefined : CA_UNAVAILABLE } = this.csr;
     if (refusal !== undefined) {
       this.#dispatch({ kind: 'failed', request, reason: refusal });
       return;
