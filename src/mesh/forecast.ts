@@ -13,7 +13,7 @@ import type { LossEvidence } from './identity-evidence.ts';
 import { Mesh } from './mesh.ts';
 import { caOutagePlan, clockSkewPlan, firstRotationMs, fullRotationMs, type RotationTimes } from './rehearsal-plans.ts';
 import type { RehearsalWorld } from './rehearsal-world.ts';
-import { rehearse, type RehearsalPlan } from './rehearse.ts';
+import { rehearse, type RehearsalPlan, reproducible } from './rehearse.ts';
 
 export interface CalendarEntry {
   /** `namespace/workload`, `intermediate`, `root 1`. */
@@ -68,7 +68,11 @@ export interface ForecastOptions {
 
 export async function forecast(world: RehearsalWorld, options: ForecastOptions = {}): Promise<Forecast> {
   const { seed = world.seed ?? DEFAULT_SEED, workload = busiest(world), onProgress } = options;
-  await using mesh = await Mesh.start({ ...world.mesh, seed });
+  await using mesh = await Mesh.start({
+    ...world.mesh,
+    seed,
+    ca: { reproducibleKeys: reproducible(world.mesh.ca), ...world.mesh.ca },
+  });
   const workloads = [...mesh.simulation.agents()].length;
   onProgress?.('the longest outage of the certificate authority');
   const caOutage = await longestCaOutage(world, seed);

@@ -129,7 +129,7 @@ export async function rehearse(plan: RehearsalPlan, options: RehearsalOptions): 
 }
 
 /** RSA keys cannot come from a seed. */
-function reproducible(ca: MeshOptions['ca']): boolean {
+export function reproducible(ca: MeshOptions['ca']): boolean {
   return !(ca?.key ?? '').startsWith('rsa');
 }
 
