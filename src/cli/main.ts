@@ -43,6 +43,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'low-code platforms and their exports',
     load: async () => (await import('./verbs/lowcode.ts')).lowcodeVerb,
   },
+  certs: {
+    summary: 'certificates and roots of sidecars, as istioctl proxy-config secret shows them',
+    load: async () => (await import('./verbs/certs.ts')).certsVerb,
+  },
+  rotate: {
+    summary: 'rehearse rotation under real traffic; forecast expiry, herds and tolerances',
+    load: async () => (await import('./verbs/rotate.ts')).rotateVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
