@@ -35,6 +35,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'validate manifests as istiod would, and find what it would not',
     load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
   },
+  test: {
+    summary: 'run policy tests (*.mesh-test.yaml)',
+    load: async () => (await import('./verbs/test.ts')).testVerb,
+  },
+  'merge-reports': {
+    summary: 'join the reports of all shards of a test run',
+    load: async () => (await import('./verbs/merge-reports.ts')).mergeReportsVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
