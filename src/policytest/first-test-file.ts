@@ -5,6 +5,7 @@
  */
 import { relative } from 'node:path';
 import { Document } from 'yaml';
+import { mutate } from '../analysis/index.ts';
 import { MeshError } from '../core/index.ts';
 import { type MeshConfig, policyResources } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
@@ -18,7 +19,7 @@ export interface FirstTestFile {
 }
 
 /** Requests a target: more than this nobody reads. */
-const REQUESTS_MAX = 8;
+const REQUESTS_MAX = 24;
 
 /**
  * Asks the model what every workload may do today and writes it down.
@@ -37,8 +38,9 @@ export async function firstTestFile(
       'nothing can be called: the manifests hold no Service that selects a workload; name the topology too',
     );
   const callers = [...config.workloads.map(({ namespace, name }) => `${namespace}/${name}`), 'outside'];
+  const chosen = await chooseRequests(mesh, targets, callers);
   const matrix = targets.flatMap((to) => {
-    const requests = requestsFor(mesh, to, callers);
+    const requests = chosen.get(to) ?? [];
     const allow = callers.flatMap((from): readonly (string | AllowEntry)[] => {
       const allowed = requests.filter((request) => mesh.predict({ ...request, from, to }).result === 'allow');
       if (allowed.length === 0) return [];
@@ -62,21 +64,48 @@ export async function firstTestFile(
   };
 }
 
-/** Requests that tell callers apart, and the plainest one. */
-function requestsFor(
+interface Choice {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** Requests that tell callers apart, and then, for every small change of the policies, one that would notice it. */
+async function chooseRequests(
   mesh: Mesh,
-  to: string,
+  targets: readonly string[],
   callers: readonly string[],
-): readonly { readonly method: string; readonly path: string }[] {
-  const { methods, paths } = boundaryPools(narrowed(mesh.config, to));
-  const chosen = new Map<string, { readonly method: string; readonly path: string }>();
-  for (const path of paths) {
-    for (const method of methods) {
-      const answers = callers.map((from) => mesh.predict({ from, to, method, path }).result).join();
-      if (!chosen.has(answers)) chosen.set(answers, { method, path });
+): Promise<ReadonlyMap<string, readonly Choice[]>> {
+  const original = mesh.config;
+  const answersTo = (to: string, request: Choice): string =>
+    callers.map((from) => mesh.predict({ ...request, from, to }).result).join();
+  const worlds = targets.map((to) => {
+    const { methods, paths } = boundaryPools(narrowed(original, to));
+    const answers = new Map<Choice, string>();
+    for (const path of paths) {
+      for (const method of methods) {
+        const request = { method, path };
+        answers.set(request, answersTo(to, request));
+      }
+    }
+    const chosen = new Map<string, Choice>();
+    for (const [request, answer] of answers) if (!chosen.has(answer)) chosen.set(answer, request);
+    return { to, answers, chosen: [...chosen.values()].slice(0, REQUESTS_MAX) };
+  });
+  for (const { config } of mutate(original)) {
+    await mesh.simulation.reconfigure(config, { applied: [], removed: [] });
+    const notices = (to: string, request: Choice, answer: string | undefined): boolean =>
+      answersTo(to, request) !== answer;
+    if (worlds.some(({ to, chosen, answers }) => chosen.some((each) => notices(to, each, answers.get(each))))) continue;
+    for (const { to, chosen, answers } of worlds) {
+      if (chosen.length >= REQUESTS_MAX) continue;
+      const found = [...answers].find(([request, answer]) => notices(to, request, answer));
+      if (found === undefined) continue;
+      chosen.push(found[0]);
+      break;
     }
   }
-  return [...chosen.values()].slice(0, REQUESTS_MAX);
+  await mesh.simulation.reconfigure(original, { applied: [], removed: [] });
+  return new Map(worlds.map(({ to, chosen }) => [to, chosen]));
 }
 
 /** Only the policies that can reach the target's namespace. */
@@ -90,7 +119,7 @@ function narrowed(config: MeshConfig, to: string): MeshConfig {
 }
 
 /** As a test file may write a request in one line. */
-function requestLine({ method, path }: { readonly method: string; readonly path: string }): string {
+function requestLine({ method, path }: Choice): string {
   return `${method} ${path}`;
 }
 
