@@ -43,6 +43,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'join the reports of all shards of a test run',
     load: async () => (await import('./verbs/merge-reports.ts')).mergeReportsVerb,
   },
+  replay: {
+    summary: 'check a law again on a counterexample',
+    load: async () => (await import('./verbs/replay.ts')).replayVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
