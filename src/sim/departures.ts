@@ -117,7 +117,7 @@ function sidecarDeparture(running: RunningWorkload, agent: CertificateAgent, por
           ...(tls.sni === undefined ? {} : { sni: tls.sni }),
           alpn: tls.alpn['http/1.1'],
           identity: () => (tls.credential?.kind === 'workload' ? agent.current() : undefined),
-          verifyServer: (chain) => port.ca.verifyServer(chain, port.now(), tls.subjectAltNames),
+          verifyServer: (chain) => port.ca.verifyServer(chain, agent.now(), tls.subjectAltNames, agent.trusted),
         },
       };
     },

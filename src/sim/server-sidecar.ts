@@ -56,7 +56,7 @@ export interface ServerSidecarOptions {
   readonly now: () => Instant;
   readonly listener: Pick<
     InboundOptions,
-    'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion'
+    'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion' | 'listenPort'
   >;
 }
 
@@ -91,6 +91,11 @@ export class ServerSidecar implements AsyncDisposable {
 
   get connections(): number {
     return this.#listener?.connections ?? 0;
+  }
+
+  /** Sockets open at this port, those that have not sent a byte yet included. */
+  get sockets(): number {
+    return this.#listener?.sockets ?? 0;
   }
 
   /** Closes what is open, as a listener that drains; new connections meet the configuration of today. */

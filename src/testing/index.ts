@@ -28,4 +28,11 @@ export {
   type Verdict,
 } from './laws.ts';
 export { manifestsOf } from './manifests.ts';
+export {
+  type MeshCommand,
+  type MeshCommandOptions,
+  meshCommands,
+  type MeshModel,
+  meshModel,
+} from './mesh-commands.ts';
 export { authorizationRequests, requestText, type World } from './world.ts';

@@ -10,8 +10,9 @@ import * as fc from 'fast-check';
 import { mergeConfig, type MeshConfig, type PolicyResource, refOf, removeResource } from '../istio/index.ts';
 import type { Mesh } from '../mesh/index.ts';
 import { compileMesh } from '../policy/index.ts';
+import { HOUR_MS, MINUTE_MS } from '../core/index.ts';
 import { disagreements, policyName } from '../policytest/index.ts';
-import type { MeshRequest } from '../sim/index.ts';
+import type { CertificateAgent, MeshRequest } from '../sim/index.ts';
 import { authorizationPolicy, peerAuthentication, request } from './arbitraries.ts';
 import { authorizationRequests, requestText, type World } from './world.ts';
 
@@ -31,7 +32,7 @@ export interface MeshCommandOptions {
   readonly replayPath?: string;
 }
 
-/** Arbitrary runs of commands: apply, delete, call, advance, rotate, CA outage, clock skew. */
+/** Arbitrary runs of commands: apply, delete, call, advance, rotate, CA outage, restart, clock skew. */
 export function meshCommands(options: MeshCommandOptions): fc.Arbitrary<Iterable<MeshCommand>> {
   const { world, maxCommands = 30, replayPath } = options;
   const name = fc.constantFrom('run-1', 'run-2', 'run-3');
@@ -49,6 +50,10 @@ export function meshCommands(options: MeshCommandOptions): fc.Arbitrary<Iterable
       fc.constantFrom('1m', '1h', '6h', '13h').map((duration) => new Advance(duration)),
       fc.constant(new RotateNow()),
       fc.boolean().map((available) => new SetCa(available)),
+      fc.nat({ max: 7 }).map((index) => new Restart(index)),
+      fc
+        .tuple(fc.nat({ max: 7 }), fc.constantFrom(0, -5 * MINUTE_MS, 5 * MINUTE_MS, 30 * HOUR_MS))
+        .map(([index, skewMs]) => new Skew(index, skewMs)),
     ],
     { maxCommands, ...(replayPath === undefined ? {} : { replayPath }) },
   );
@@ -202,5 +207,58 @@ class SetCa implements MeshCommand {
 
   toString(): string {
     return this.#available ? 'caUp()' : 'caDown()';
+  }
+}
+
+function agentAt(mesh: Mesh, index: number): CertificateAgent | undefined {
+  const agents = [...mesh.simulation.agents()];
+  return agents[index % Math.max(1, agents.length)]?.agent;
+}
+
+/** A sidecar starts anew: it asks for a certificate, and nobody's connections live on. */
+class Restart implements MeshCommand {
+  readonly #index: number;
+
+  constructor(index: number) {
+    this.#index = index;
+  }
+
+  check({ caAvailable }: Readonly<MeshModel>): boolean {
+    return caAvailable;
+  }
+
+  async run(_model: MeshModel, mesh: Mesh): Promise<void> {
+    agentAt(mesh, this.#index)?.renew();
+    const names = mesh.config.workloads.map(({ namespace, name }) => `${namespace}/${name}`);
+    for (const from of names) {
+      for (const to of names) await mesh.simulation.closeConnections(from, to);
+    }
+  }
+
+  toString(): string {
+    return `restart(${this.#index})`;
+  }
+}
+
+/** The clock of one workload goes wrong. */
+class Skew implements MeshCommand {
+  readonly #index: number;
+  readonly #skewMs: number;
+
+  constructor(index: number, skewMs: number) {
+    this.#index = index;
+    this.#skewMs = skewMs;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(_model: MeshModel, mesh: Mesh): Promise<void> {
+    agentAt(mesh, this.#index)?.stepClock(this.#skewMs);
+  }
+
+  toString(): string {
+    return `skew(${this.#index}, ${this.#skewMs} ms)`;
   }
 }

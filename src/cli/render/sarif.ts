@@ -40,7 +40,11 @@ export function sarifLog(rules: readonly SarifRule[], findings: readonly SarifFi
           driver: {
             name: 'meshproof',
             semanticVersion: readVersion(),
-            rules: rules.map(({ id, title, tags = [] }) => ({ id, shortDescription: { text: title }, properties: { tags: tags.slice(0, 10) } })),
+            rules: rules.map(({ id, title, tags = [] }) => ({
+              id,
+              shortDescription: { text: title },
+              properties: { tags: tags.slice(0, 10) },
+            })),
           },
         },
         results: kept.map(resultOf),
@@ -66,7 +70,9 @@ function resultOf({ ruleId, level, message, file, line, column, fingerprint }: S
             },
           ],
         }),
-    partialFingerprints: { primaryLocationLineHash: createHash('sha256').update(`${ruleId}\n${fingerprint}`).digest('hex').slice(0, 32) },
+    partialFingerprints: {
+      primaryLocationLineHash: createHash('sha256').update(`${ruleId}\n${fingerprint}`).digest('hex').slice(0, 32),
+    },
   };
 }
 

@@ -39,7 +39,12 @@ export function analyzeVerb(program: Command): void {
     .option('-o, --output <format>', 'log, json, yaml or sarif', 'log')
     .option('--failure-threshold <level>', 'exit 1 from this level on: Info, Warning or Error', 'Error')
     .option('--output-threshold <level>', 'show from this level on', 'Info')
-    .option('-S, --suppress <code=resource...>', 'hide a code, for all resources or one: MSH021 or "IST0102=Namespace shop"', collect, [])
+    .option(
+      '-S, --suppress <code=resource...>',
+      'hide a code, for all resources or one: MSH021 or "IST0102=Namespace shop"',
+      collect,
+      [],
+    )
     .option('-L, --list', 'list every code')
     .addHelpText(
       'after',
@@ -59,21 +64,28 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 async function analyze(paths: readonly string[], flags: AnalyzeFlags): Promise<void> {
   if (flags.list === true) {
     for (const { code, severity, title, aliases } of allLints()) {
-      process.stdout.write(`${code}  ${SEVERITY[severity].padEnd(7)}  ${title}${aliases.length > 0 ? ` (${aliases.join(', ')})` : ''}\n`);
+      process.stdout.write(
+        `${code}  ${SEVERITY[severity].padEnd(7)}  ${title}${aliases.length > 0 ? ` (${aliases.join(', ')})` : ''}\n`,
+      );
     }
     return;
   }
-  if (paths.length === 0) throw new MeshError('ERR_USAGE', 'name the manifests to analyze, e.g. `meshproof analyze k8s/`');
+  if (paths.length === 0)
+    throw new MeshError('ERR_USAGE', 'name the manifests to analyze, e.g. `meshproof analyze k8s/`');
   const shown = LEVELS.indexOf(levelOf(flags.outputThreshold));
   const failing = LEVELS.indexOf(levelOf(flags.failureThreshold));
   const { findings, invalid } = await examine(paths);
-  const visible = findings.filter((message) => LEVELS.indexOf(message.level) >= shown && !isSuppressed(message, flags.suppress));
+  const visible = findings.filter(
+    (message) => LEVELS.indexOf(message.level) >= shown && !isSuppressed(message, flags.suppress),
+  );
   await print(flags.output, visible, paths);
   if (invalid) exitWith(EXIT.usage);
   else if (visible.some(({ level }) => LEVELS.indexOf(level) >= failing)) exitWith(EXIT.findings);
 }
 
-async function examine(paths: readonly string[]): Promise<{ readonly findings: readonly Message[]; readonly invalid: boolean }> {
+async function examine(
+  paths: readonly string[],
+): Promise<{ readonly findings: readonly Message[]; readonly invalid: boolean }> {
   try {
     return { findings: lint(await loadManifests(paths)).map(fromFinding), invalid: false };
   } catch (error) {
@@ -84,7 +96,8 @@ async function examine(paths: readonly string[]): Promise<{ readonly findings: r
 
 function levelOf(text: string): Message['level'] {
   const found = LEVELS.find((level) => level.toLowerCase() === text.toLowerCase());
-  if (found === undefined) throw new MeshError('ERR_USAGE', `unknown level \`${text}\`: expected Info, Warning or Error`);
+  if (found === undefined)
+    throw new MeshError('ERR_USAGE', `unknown level \`${text}\`: expected Info, Warning or Error`);
   return found;
 }
 
@@ -115,7 +128,12 @@ function isSuppressed({ code, aliases, origin }: Message, rules: readonly string
   return rules.some((rule) => {
     const [wanted = '', resource = '*'] = rule.split('=');
     if (wanted !== code && !aliases.includes(wanted)) return false;
-    return new RegExp(`^${resource.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`).test(origin);
+    return new RegExp(
+      `^${resource
+        .split('*')
+        .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+        .join('.*')}$`,
+    ).test(origin);
   });
 }
 
@@ -130,21 +148,38 @@ async function print(format: string, messages: readonly Message[], paths: readon
       return;
     }
     case 'sarif':
-      process.stdout.write(`${JSON.stringify(sarifLog(allLints().map(({ code, title, aliases }) => ({ id: code, title, tags: aliases })), messages.map(sarifFinding)), undefined, 2)}\n`);
+      process.stdout.write(
+        `${JSON.stringify(
+          sarifLog(
+            allLints().map(({ code, title, aliases }) => ({ id: code, title, tags: aliases })),
+            messages.map(sarifFinding),
+          ),
+          undefined,
+          2,
+        )}\n`,
+      );
       return;
     case 'log':
     case 'table':
       for (const { level, code, origin, reference, message } of messages) {
-        process.stdout.write(`${level} [${code}] (${origin}${reference === undefined ? '' : ` ${reference}`}) ${message}\n`);
+        process.stdout.write(
+          `${level} [${code}] (${origin}${reference === undefined ? '' : ` ${reference}`}) ${message}\n`,
+        );
       }
-      if (messages.length === 0) process.stderr.write(`✔ No validation issues found when analyzing ${paths.join(', ')}.\n`);
+      if (messages.length === 0)
+        process.stderr.write(`✔ No validation issues found when analyzing ${paths.join(', ')}.\n`);
       return;
     default:
       throw new MeshError('ERR_USAGE', `unknown output format \`${format}\`: expected log, json, yaml or sarif`);
   }
 }
 
-function allLints(): readonly { readonly code: LintCode; readonly severity: LintSeverity; readonly title: string; readonly aliases: readonly string[] }[] {
+function allLints(): readonly {
+  readonly code: LintCode;
+  readonly severity: LintSeverity;
+  readonly title: string;
+  readonly aliases: readonly string[];
+}[] {
   return Object.keys(LINTS).flatMap((code) => (isLintCode(code) ? [{ code, ...lintRule(code) }] : []));
 }
 

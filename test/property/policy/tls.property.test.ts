@@ -338,7 +338,11 @@ describe('laws of outcomes', () => {
           ...asked,
           server: {
             ...server,
-            sidecar: { ...server.sidecar, anchors: ['mesh', 'foreign'], trustDomains: ['td', 'other'] },
+            sidecar: {
+              ...server.sidecar,
+              anchors: ['mesh', 'foreign'],
+              ...(server.sidecar.trustDomains === undefined ? {} : { trustDomains: ['td', 'other'] }),
+            },
           },
         };
         expect(predictOutcome(trusting).reached).toBe(true);

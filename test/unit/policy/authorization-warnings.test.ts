@@ -5,7 +5,9 @@ import { authorizationWarnings } from '../../../src/policy/index.ts';
 import { authorizationPolicy as policy, meshWith } from '../../kit/policies.ts';
 
 function warned(spec: AuthorizationPolicySpec, annotations: Readonly<Record<string, string>> = {}): readonly string[] {
-  return authorizationWarnings(meshWith([policy(spec, { annotations })])).map(({ path, message }) => `${path}: ${message}`);
+  return authorizationWarnings(meshWith([policy(spec, { annotations })])).map(
+    ({ path, message }) => `${path}: ${message}`,
+  );
 }
 
 describe('authorizationWarnings', () => {
