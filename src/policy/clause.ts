@@ -43,13 +43,16 @@ export interface ClauseContext {
 }
 
 export class Clause {
+  /** The attribute, as a `when` key or, for fields of an operation, as a pseudo-header: `source.principal`, `:path`. */
+  readonly key: string;
   /** Below the policy, e.g. `rules[0].to[0].operation.paths`. */
   readonly path: string;
   readonly values: readonly string[];
   readonly negated: boolean;
   readonly matcher: AttributeMatcher;
 
-  constructor(path: string, values: readonly string[], negated: boolean, matcher: AttributeMatcher) {
+  constructor({ key, path, values = [], negated }: ListToCompile, matcher: AttributeMatcher) {
+    this.key = key;
     this.path = path;
     this.values = values;
     this.negated = negated;
@@ -147,7 +150,7 @@ const NOTHING: CompiledClauses = { clauses: [], faults: [] };
 
 /** A list that cannot be used leaves a fault and no clause; the action decides what that means for the rule. */
 function clause(list: ListToCompile, context: ClauseContext): CompiledClauses {
-  const { key, path, negated, values = [] } = list;
+  const { key, path, values = [] } = list;
   if (values.length === 0) return NOTHING;
   if (context.tcp && (key.startsWith(':') || key.startsWith('request.'))) {
     return { clauses: [], faults: [{ path, message: 'needs HTTP and is ignored on a TCP connection' }] };
@@ -155,7 +158,7 @@ function clause(list: ListToCompile, context: ClauseContext): CompiledClauses {
   const built = matcherOf(key, values, context);
   const faults = built.faults.map((message) => ({ path, message }));
   if (built.matcher === undefined) return { clauses: [], faults };
-  return { clauses: [new Clause(path, values, negated, built.matcher)], faults };
+  return { clauses: [new Clause(list, built.matcher)], faults };
 }
 
 interface BuiltMatcher {
