@@ -63,10 +63,15 @@ export class Clause {
     return this.matcher.test(view) !== this.negated;
   }
 
+  /** The answer where it is the same for every request of this program. */
+  get constant(): boolean | undefined {
+    if (this.matcher === ABSENT) return this.negated;
+    return this.matcher instanceof PortMatcher ? this.matcher.constant !== this.negated : undefined;
+  }
+
   /** True where no request of this program can satisfy the clause. */
   get impossible(): boolean {
-    if (this.matcher === ABSENT) return !this.negated;
-    return this.matcher instanceof PortMatcher && this.matcher.constant === this.negated;
+    return this.constant === false;
   }
 }
 
