@@ -8,19 +8,25 @@
  * @module
  */
 import { invariant } from '../core/invariant.ts';
-import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import type { EffectiveMtlsMode } from '../policy/peer-authentication.ts';
 import type { AuthorizationRequest } from '../policy/request.ts';
-import type { Traffic } from './access-program.ts';
+import type { AccessProgram, PortSetup, Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
 import { mergeFindings } from './finding-merge.ts';
 import { hypotheticalSubjects } from './hypothetical-subjects.ts';
 import { walkJointly, type Walk } from './joint-walk.ts';
 import { LevelFactory } from './level.ts';
-import { bareProgram, MeshSide, OTHER_PORT, type SideDecision, type Subject } from './mesh-side.ts';
+import {
+  bareProgram,
+  MeshSide,
+  OTHER_PORT,
+  type SelectedPolicies,
+  type SideDecision,
+  type Subject,
+} from './mesh-side.ts';
 import { modelNotes } from './model-notes.ts';
 import { reachabilityFindings } from './reachability.ts';
 import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
@@ -82,7 +88,7 @@ export interface DiffOptions {
 }
 
 const REGIONS_MAX = 200;
-const PRINCIPALS_MAX = 40;
+const PRINCIPALS_MAX = 16;
 
 /** Which requests `after` answers differently from `before`. @throws MeshError `ERR_ANALYSIS_LIMIT` */
 export function diff(before: MeshConfig, after: MeshConfig, options: DiffOptions = {}): PolicyDiff {
@@ -98,6 +104,11 @@ interface Pair {
   readonly name: string;
   readonly before: Subject | undefined;
   readonly after: Subject | undefined;
+}
+
+interface Sides<T> {
+  readonly before: T;
+  readonly after: T;
 }
 
 interface Walked {
@@ -119,7 +130,7 @@ class Comparison {
   readonly #factory: LevelFactory;
   readonly #normalization: PathNormalization;
   readonly #regionsMax: number;
-  readonly #walks = new Map<string, Walked | undefined>();
+  readonly #walks = new Map<string, Walked>();
   readonly #principals: readonly string[];
   readonly #findings: Finding[] = [];
   #cut = false;
@@ -145,7 +156,7 @@ class Comparison {
     let walks = 0;
     for (const walked of this.#walks.values()) {
       walks++;
-      states += walked?.walk.states ?? 0;
+      states += walked.walk.states;
     }
     return {
       findings: mergeFindings(this.#findings),
@@ -171,32 +182,28 @@ class Comparison {
   }
 
   #compare(pair: Pair): void {
-    const { before, after } = pair;
-    const policies = {
-      before: before === undefined ? [] : this.#before.policiesOf(before),
-      after: after === undefined ? [] : this.#after.policiesOf(after),
+    const selected = {
+      before: pair.before === undefined ? NONE : this.#before.select(pair.before),
+      after: pair.after === undefined ? NONE : this.#after.select(pair.after),
     };
-    const keys = {
-      before: this.#before.policiesKey(policies.before),
-      after: this.#after.policiesKey(policies.after),
-    };
-    for (const port of this.#ports(pair, policies)) {
+    for (const port of this.#ports(pair, selected)) {
       this.#compareModes(pair, port);
-      for (const traffic of TRAFFICS) this.#comparePort(pair, port, traffic, policies, keys);
+      for (const traffic of TRAFFICS) this.#comparePort(pair, selected, port, traffic);
     }
   }
 
   /** Ports of either side, ports that policies name, and one for all others. */
-  #ports(
-    { before, after }: Pair,
-    policies: { before: readonly AuthorizationPolicy[]; after: readonly AuthorizationPolicy[] },
-  ): readonly PortPair[] {
+  #ports({ before, after }: Pair, selected: Sides<SelectedPolicies>): readonly PortPair[] {
     const sides = {
       before: before === undefined ? undefined : this.#before.ports(before),
       after: after === undefined ? undefined : this.#after.ports(after),
     };
-    const numbers = new Set([...(sides.before?.keys() ?? []), ...(sides.after?.keys() ?? [])]);
-    for (const port of [...policies.before, ...policies.after].flatMap(portsNamed)) numbers.add(port);
+    const numbers = new Set([
+      ...(sides.before?.keys() ?? []),
+      ...(sides.after?.keys() ?? []),
+      ...selected.before.portsNamed,
+      ...selected.after.portsNamed,
+    ]);
     return [...numbers]
       .sort((a, b) => rankPort(a) - rankPort(b))
       .map((port) => ({
@@ -206,41 +213,34 @@ class Comparison {
       }));
   }
 
-  #comparePort(
-    { before, after }: Pair,
-    ports: PortPair,
-    traffic: Traffic,
-    policies: { before: readonly AuthorizationPolicy[]; after: readonly AuthorizationPolicy[] },
-    keys: { before: string; after: string },
-  ): void {
+  #comparePort({ before, after }: Pair, selected: Sides<SelectedPolicies>, port: PortPair, traffic: Traffic): void {
     const setups = {
-      before: this.#before.setup(before ?? NOBODY, ports.port, ports.before),
-      after: this.#after.setup(after ?? NOBODY, ports.port, ports.after),
+      before: this.#before.setup(before ?? NOBODY, port.port, port.before),
+      after: this.#after.setup(after ?? NOBODY, port.port, port.after),
     };
     const bare = { before: bareProgram(before), after: bareProgram(after) };
     const key = {
       before:
-        bare.before === undefined ? this.#before.programKey(keys.before, setups.before, traffic) : bareKey(before),
-      after: bare.after === undefined ? this.#after.programKey(keys.after, setups.after, traffic) : bareKey(after),
+        bare.before === undefined ? this.#before.programKey(selected.before, setups.before, traffic) : bareKey(before),
+      after: bare.after === undefined ? this.#after.programKey(selected.after, setups.after, traffic) : bareKey(after),
     };
     if (key.before === key.after) return;
     const both = `${key.before}\n${key.after}`;
     let walked = this.#walks.get(both);
-    if (walked === undefined && !this.#walks.has(both)) {
+    if (walked === undefined) {
       walked = this.#walk(
-        bare.before ?? this.#before.program(key.before, policies.before, setups.before, traffic),
-        bare.after ?? this.#after.program(key.after, policies.after, setups.after, traffic),
+        bare.before ?? this.#before.program(key.before, selected.before, setups.before, traffic),
+        bare.after ?? this.#after.program(key.after, selected.after, setups.after, traffic),
       );
       this.#walks.set(both, walked);
     }
-    for (const { region, text } of walked?.regions ?? []) {
-      this.#findings.push(this.#finding({ before, after }, { region, text, traffic, walk: walked }, setups));
+    for (const { region, text } of walked.regions) {
+      this.#findings.push(this.#finding({ before, after }, { region, text, traffic, walk: walked.walk }, setups));
     }
   }
 
-  #walk(before: Parameters<typeof walkJointly>[0], after: Parameters<typeof walkJointly>[1]): Walked | undefined {
+  #walk(before: AccessProgram, after: AccessProgram): Walked {
     const walk = walkJointly(before, after, this.#factory);
-    if (walk.root === undefined) return { walk, regions: [] };
     const { regions, cut } = regionsOf(walk, this.#regionsMax);
     this.#cut ||= cut;
     return { walk, regions: regions.map((region) => ({ region, text: describeRegion(region) })) };
@@ -252,12 +252,12 @@ class Comparison {
       readonly region: Region;
       readonly text: RegionText;
       readonly traffic: Traffic;
-      readonly walk: Walked | undefined;
+      readonly walk: Walk;
     },
-    setups: { readonly before: ReturnType<MeshSide['setup']>; readonly after: ReturnType<MeshSide['setup']> },
+    setups: Sides<PortSetup>,
   ): Finding {
     const { region, text, traffic, walk } = found;
-    const witness = this.#witness(region, walk?.walk.levels ?? [], {
+    const witness = this.#witness(region, walk.levels, {
       subject: after ?? before ?? NOBODY,
       port: setups.after.port,
       traffic,
@@ -340,6 +340,7 @@ class Comparison {
   }
 }
 
+const NONE: SelectedPolicies = { policies: [], key: '', portsNamed: new Set() };
 const STRENGTH: Readonly<Record<EffectiveMtlsMode, number>> = { DISABLE: 0, PERMISSIVE: 1, STRICT: 2 };
 const NOBODY: Subject = { namespace: '', name: '', labels: {}, injected: false, ports: [], serviceAccount: '' };
 
@@ -362,16 +363,6 @@ function unusedPort({ ports }: Subject): number {
   let port = FIRST_UNUSED;
   while (ports.some(({ number }) => number === port)) port++;
   return port;
-}
-
-function portsNamed({ spec }: AuthorizationPolicy): readonly number[] {
-  const lists = (spec.rules ?? []).flatMap((rule) => [
-    ...(rule.to ?? []).flatMap(({ operation }) => [operation.ports, operation.notPorts]),
-    ...(rule.when ?? [])
-      .filter(({ key }) => key === 'destination.port')
-      .flatMap((when) => [when.values, when.notValues]),
-  ]);
-  return lists.flatMap((list) => (list ?? []).map(Number)).filter((port) => port > 0);
 }
 
 function principalsOf({ settings, workloads }: MeshConfig): readonly string[] {

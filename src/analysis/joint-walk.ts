@@ -58,6 +58,9 @@ const LEAVES: Readonly<Record<Change, Result>> = {
 
 /** Where `after` lets in what `before` refuses (`allowed`), or refuses what it let in (`denied`). */
 export function walkJointly(before: AccessProgram, after: AccessProgram, factory: LevelFactory): Walk {
+  if (cubesKey(before.deny) === cubesKey(after.deny) && cubesKey(before.allow) === cubesKey(after.allow)) {
+    return { levels: [], root: undefined, states: 0 };
+  }
   const atoms = new Map<number, Atom>();
   for (const cube of [before, after].flatMap(({ deny, allow }) => [...deny, ...allow])) {
     for (const { atom } of cube) atoms.set(atom.id, atom);
@@ -66,6 +69,17 @@ export function walkJointly(before: AccessProgram, after: AccessProgram, factory
   const walker = new Walker(levels);
   const root = walker.walk(walker.side(before), walker.side(after));
   return { levels, root, states: walker.states };
+}
+
+/** Equal keys: the same cubes, in whatever order. */
+function cubesKey(cubes: readonly Cube[]): string {
+  const keys = cubes.map((cube) =>
+    cube
+      .map(({ atom, negated }) => (negated ? -1 - atom.id : atom.id))
+      .sort((a, b) => a - b)
+      .join('&'),
+  );
+  return [...new Set(keys)].sort().join('|');
 }
 
 class Walker {

@@ -10,6 +10,7 @@ import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { ResourceOrigin, SourcePosition } from '../istio/resource.ts';
 import { selects } from '../istio/selector.ts';
 import { AuthorizationProgram } from '../policy/authorization-program.ts';
+import { isPort } from '../policy/clause.ts';
 import { inboundPorts, type ProtocolClass } from '../policy/inbound-ports.ts';
 import { compilePeerAuthentication, type CompiledPeerAuthentication } from '../policy/peer-authentication.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
@@ -29,6 +30,13 @@ export interface SideDecision {
   readonly reason: string;
   readonly by?: PolicyRef;
   readonly at?: SourcePosition;
+}
+
+export interface SelectedPolicies {
+  readonly policies: readonly AuthorizationPolicy[];
+  /** Equal keys (over both sides), equal policies. */
+  readonly key: string;
+  readonly portsNamed: ReadonlySet<number>;
 }
 
 /** Ports that nothing names share one setup. */
@@ -84,22 +92,27 @@ export class MeshSide {
     return [...this.#workloads.keys()];
   }
 
-  policiesOf({ namespace, labels }: Subject): readonly AuthorizationPolicy[] {
+  /** The policies that select a subject, in the order of the configuration. */
+  select({ namespace, labels }: Subject): SelectedPolicies {
     const { rootNamespace } = this.config.settings;
     const own = this.#byNamespace.get(namespace)?.selecting(labels) ?? [];
-    if (namespace === rootNamespace) return own;
-    const root = this.#byNamespace.get(rootNamespace)?.selecting(labels) ?? [];
-    return root.length === 0 ? own : [...root, ...own];
-  }
-
-  /** Equal keys, equal policies. The order in which policies are written decides nothing. */
-  policiesKey(policies: readonly AuthorizationPolicy[]): string {
-    return policies
+    const root = namespace === rootNamespace ? [] : (this.#byNamespace.get(rootNamespace)?.selecting(labels) ?? []);
+    const policies = root.length === 0 ? own : [...root, ...own];
+    // The order in which policies are written decides nothing.
+    const key = policies
       .map((policy) => this.#keyOf(policy))
       .sort((a, b) => a - b)
       .join(',');
+    for (const policy of policies) this.#selected.add(policy);
+    return { policies, key, portsNamed: new Set(policies.flatMap(portsNamed)) };
   }
 
+  /** Policies that select nothing asked for so far. */
+  get unselected(): readonly AuthorizationPolicy[] {
+    return this.config.authorizationPolicies.filter((policy) => !this.#selected.has(policy));
+  }
+
+  readonly #selected = new Set<AuthorizationPolicy>();
   readonly #policyKeys = new Map<AuthorizationPolicy, number>();
 
   #keyOf(policy: AuthorizationPolicy): number {
@@ -147,13 +160,14 @@ export class MeshSide {
   }
 
   /** Equal keys (over both sides), equal programs. */
-  programKey(policiesKey: string, setup: PortSetup, traffic: Traffic): string {
+  programKey(selected: SelectedPolicies, setup: PortSetup, traffic: Traffic): string {
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
     if (pipeline === undefined) return 'closed';
-    return `${policiesKey};${setup.mode};${pipeline};${setup.port};${this.#settingsKey}`;
+    const port = selected.portsNamed.size === 0 ? '' : setup.port;
+    return `${selected.key};${setup.mode};${pipeline};${port};${this.#settingsKey}`;
   }
 
-  program(key: string, policies: readonly AuthorizationPolicy[], setup: PortSetup, traffic: Traffic): AccessProgram {
+  program(key: string, { policies }: SelectedPolicies, setup: PortSetup, traffic: Traffic): AccessProgram {
     let program = this.#programs.get(key);
     if (program === undefined) {
       program = this.#compiler.program(policies, setup, traffic);
@@ -188,7 +202,7 @@ export class MeshSide {
   }
 
   #authorize(subject: Subject, port: number, pipeline: Traffic, { request, verdicts }: Witness): SideDecision {
-    const program = new AuthorizationProgram(this.policiesOf(subject), {
+    const program = new AuthorizationProgram(this.select(subject).policies, {
       settings: this.config.settings,
       port,
       externalAuthorizer: ({ name }) => verdicts[name] ?? 'allow',
@@ -219,6 +233,23 @@ function originsOf(config: MeshConfig): ReadonlyMap<string, ResourceOrigin> {
     if (origin !== undefined) origins.set(`${kind}/${metadata.namespace}/${metadata.name}`, origin);
   }
   return origins;
+}
+
+const PORTS_NAMED = new WeakMap<AuthorizationPolicy, readonly number[]>();
+
+function portsNamed(policy: AuthorizationPolicy): readonly number[] {
+  let ports = PORTS_NAMED.get(policy);
+  if (ports === undefined) {
+    const lists = (policy.spec.rules ?? []).flatMap((rule) => [
+      ...(rule.to ?? []).flatMap(({ operation }) => [operation.ports, operation.notPorts]),
+      ...(rule.when ?? [])
+        .filter(({ key }) => key === 'destination.port')
+        .flatMap((when) => [when.values, when.notValues]),
+    ]);
+    ports = lists.flatMap((list) => (list ?? []).filter(isPort).map(Number));
+    PORTS_NAMED.set(policy, ports);
+  }
+  return ports;
 }
 
 /** A subject without a sidecar, or that does not exist, has no policies to ask. */

@@ -9,29 +9,29 @@ export function hitsOf(values: readonly ValuePattern[], text: string): Uint8Arra
   return Uint8Array.from(values, (value) => (value.patterns.some((pattern) => matchesPattern(pattern, text)) ? 1 : 0));
 }
 
-export function matchesPattern(pattern: LinearPattern, text: string): boolean {
-  let active = new Set<number>();
-  const enter = (from: number, into: Set<number>): void => {
-    for (let at = from; ; at++) {
-      into.add(at);
-      const item = pattern[at];
-      if (item === undefined || 'code' in item || !item.loop) return;
+/** A loop first takes nothing, then one character more at a time: no pattern has more than a few of them. */
+export function matchesPattern(pattern: LinearPattern, text: string, at = 0, from = 0): boolean {
+  for (let i = at, j = from; ; i++) {
+    const item = pattern[i];
+    if (item === undefined) return j === text.length;
+    if ('code' in item) {
+      if (j >= text.length || !matchesLiteral(item, text.charCodeAt(j))) return false;
+      j++;
+    } else if (!item.loop) {
+      if (j >= text.length || !CHAR_SETS[item.set](text.charCodeAt(j))) return false;
+      j++;
+    } else {
+      if (i + 1 === pattern.length && item.set === 'any') return true;
+      for (let end = j; ; end++) {
+        if (matchesPattern(pattern, text, i + 1, end)) return true;
+        if (end >= text.length || !CHAR_SETS[item.set](text.charCodeAt(end))) return false;
+      }
     }
-  };
-  enter(0, active);
-  for (let i = 0; i < text.length && active.size > 0; i++) {
-    const code = text.charCodeAt(i);
-    const next = new Set<number>();
-    for (const at of active) {
-      const item = pattern[at];
-      if (item === undefined) continue;
-      if ('code' in item) {
-        if (item.code === code || (item.folded && isOtherCase(item.code, code))) enter(at + 1, next);
-      } else if (CHAR_SETS[item.set](code)) enter(item.loop ? at : at + 1, next);
-    }
-    active = next;
   }
-  return active.has(pattern.length);
+}
+
+function matchesLiteral(item: { readonly code: number; readonly folded: boolean }, code: number): boolean {
+  return item.code === code || (item.folded && isOtherCase(item.code, code));
 }
 
 function isOtherCase(a: number, b: number): boolean {

@@ -82,8 +82,11 @@ class Draft {
   /** A text people know, where one is in the classes; `undefined` also where the attribute had better be absent. */
   #familiar(level: ClassLevel, classes: readonly number[]): string | undefined {
     if (classes.some((index) => level.classes[index]?.witness === undefined)) return undefined;
+    const known = this.#candidates(level);
+    const own = classes.find((index) => known.includes(level.classes[index]?.witness ?? ''));
+    if (own !== undefined) return level.classes[own]?.witness;
     const allowed = new Set(classes.map((index) => level.classes[index]?.hits.join('')));
-    return this.#candidates(level).find((text) => allowed.has(hitsOf(level.values, text).join('')));
+    return known.find((text) => allowed.has(hitsOf(level.values, text).join('')));
   }
 
   #candidates(level: ClassLevel): readonly string[] {
