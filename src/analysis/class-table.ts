@@ -25,12 +25,16 @@ export interface ClassTable<Witness> {
   readonly classes: readonly ValueClass<Witness>[];
 }
 
-/** No more joint states than this are visited. */
+/** No more joint states than this are visited, unless said otherwise. */
 const STATES_MAX = 100_000;
 
 /** @throws MeshError `ERR_ANALYSIS_LIMIT` where the patterns combine in too many ways */
-export function textClasses(universe: Universe, values: readonly ValuePattern[]): ClassTable<string> {
-  return new Search(universe, values).run();
+export function textClasses(
+  universe: Universe,
+  values: readonly ValuePattern[],
+  statesMax: number = STATES_MAX,
+): ClassTable<string> {
+  return new Search(universe, values).run(statesMax);
 }
 
 interface Found {
@@ -92,7 +96,7 @@ class Search {
     this.#accepts.push(accepts);
   }
 
-  run(): ClassTable<string> {
+  run(statesMax: number): ClassTable<string> {
     const found = new Map<string, Found>();
     const seen = new Set<string>();
     let frontier: JointState[] = [];
@@ -111,7 +115,7 @@ class Search {
       const level = frontier;
       frontier = [];
       for (const state of level) this.#expand(state, enter);
-      if (seen.size > STATES_MAX) {
+      if (seen.size > statesMax) {
         throw new MeshError(
           'ERR_ANALYSIS_LIMIT',
           `the ${this.#values.length} patterns over one attribute (${this.#universe.name}) combine in too many ways`,

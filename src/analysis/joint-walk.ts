@@ -79,7 +79,7 @@ function cubesKey(cubes: readonly Cube[]): string {
       .sort((a, b) => a - b)
       .join('&'),
   );
-  return [...new Set(keys)].sort().join('|');
+  return `${keys.length === 0 ? 'none' : ''}${[...new Set(keys)].sort().join('|')}`;
 }
 
 class Walker {

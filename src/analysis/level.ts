@@ -113,7 +113,7 @@ export class LevelFactory {
   #identities(values: readonly ValuePattern[]): ClassTable<string> {
     if (this.#options.identities === 'istio' || this.narrowed) return this.#table(ISTIO_IDENTITIES, values);
     try {
-      return this.#table(SPIFFE_IDENTITIES, values);
+      return this.#table(SPIFFE_IDENTITIES, values, SPIFFE_STATES_MAX);
     } catch (error) {
       if (!(error instanceof MeshError)) throw error;
       this.narrowed = true;
@@ -128,13 +128,16 @@ export class LevelFactory {
     return table;
   }
 
-  #table(universe: Universe, values: readonly ValuePattern[]): ClassTable<string> {
+  #table(universe: Universe, values: readonly ValuePattern[], statesMax?: number): ClassTable<string> {
     const key = `${universe.name}\n${values.map((value) => value.key).join('\n')}`;
-    const table = this.#tables.get(key) ?? textClasses(universe, values);
+    const table = this.#tables.get(key) ?? textClasses(universe, values, statesMax);
     this.#tables.set(key, table);
     return table;
   }
 }
+
+/** Namespaces may follow each other in a SPIFFE ID: with many of them asked for, their combinations are given up. */
+const SPIFFE_STATES_MAX = 6000;
 
 const UNIVERSES: Readonly<Record<Exclude<SingleAttribute, 'principal' | 'path'>, Universe>> = {
   sni: SNI_TEXTS,
