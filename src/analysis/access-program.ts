@@ -132,8 +132,10 @@ export class AccessCompiler {
     return this.#atoms.intern(
       { kind: 'text', name: 'principal' },
       trustDomains.map((value) =>
-        this.#atoms.value(`principal trustDomain ${value}`, `trustDomain \`${value}\``, () =>
-          trustDomainPatterns(value),
+        this.#atoms.value(
+          `principal trustDomain ${value}`,
+          value === '*' ? 'any identity' : `any identity of trust domain \`${value}\``,
+          () => trustDomainPatterns(value),
         ),
       ),
     );

@@ -170,7 +170,8 @@ export class AtomTable {
     patterns: (value: string) => readonly LinearPattern[],
     flavour = '',
   ): Pick<Atom, 'attribute' | 'values'> {
-    const label = (value: string): string => (flavour === '' ? `\`${value}\`` : `${flavour} \`${value}\``);
+    const words = FLAVOURS[flavour] ?? flavour;
+    const label = (value: string): string => (words === '' ? `\`${value}\`` : `${words} \`${value}\``);
     return {
       attribute: { kind: 'text', name },
       values: [...new Set(values)].map((value) =>
@@ -179,6 +180,17 @@ export class AtomTable {
     };
   }
 }
+
+const FLAVOURS: Readonly<Record<string, string>> = {
+  namespace: 'any identity of namespace',
+  trustDomain: 'any identity of trust domain',
+  serviceAccount: 'service account',
+  requestPrincipal: '',
+  iss: 'issuer',
+  sub: 'subject',
+  'header host': 'as sent',
+  'header :path': 'with query',
+};
 
 function tokenPatterns(value: string): readonly LinearPattern[] {
   const { issuer, subject } = issuerAndSubjectForms(value);

@@ -16,7 +16,7 @@ import type { AuthorizationRequest } from '../policy/request.ts';
 import type { AccessProgram, PortSetup, Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
 import { mergeFindings } from './finding-merge.ts';
-import { hypotheticalSubjects } from './hypothetical-subjects.ts';
+import { hypotheticalSubjects, undeclaredSubjects } from './hypothetical-subjects.ts';
 import { walkJointly, type Walk } from './joint-walk.ts';
 import { LevelFactory } from './level.ts';
 import {
@@ -47,6 +47,8 @@ export interface FindingTarget {
   readonly ports: readonly number[];
   /** Every port that nothing declares or names is meant, too. */
   readonly otherPorts: boolean;
+  /** No workload of that kind is declared: it stands for any with the labels that a selector asks for. */
+  readonly hypothetical: boolean;
 }
 
 export interface Finding {
@@ -56,7 +58,8 @@ export interface Finding {
   readonly summary: string;
   /** The same, attribute by attribute; attributes that make no difference are left out. */
   readonly requests: RegionText;
-  readonly traffic: Traffic;
+  /** `any`: requests and raw connections alike; the witness is one of them. */
+  readonly traffic: Traffic | 'any';
   /** The smallest request of the class, to the first target, as `authz --requests` takes it. */
   readonly witness: AuthorizationRequest;
   /** How external authorizers have to answer for the witness to tell the sides apart. */
@@ -151,6 +154,11 @@ class Comparison {
   run(): PolicyDiff {
     const pairs = this.#pairs();
     for (const pair of pairs) this.#compare(pair);
+    if (pairs.some(({ before, after }) => (before ?? after)?.declared !== undefined)) {
+      for (const subject of undeclaredSubjects(this.#before, this.#after)) {
+        this.#compare({ name: subject.name, before: subject, after: subject });
+      }
+    }
     this.#findings.push(...reachabilityFindings(this.#before.config, this.#after.config));
     let states = 0;
     let walks = 0;
@@ -274,7 +282,7 @@ class Comparison {
     return {
       kind: region.change === 'allowed' ? 'newly-allowed' : 'newly-denied',
       targets: [targetOf(after ?? before ?? NOBODY, setups.after.port)],
-      summary: `${formatRegion(text)}${traffic === 'tcp' ? ', raw TCP connection' : ''}`,
+      summary: formatRegion(text),
       requests: text,
       traffic,
       witness: witness.request,
@@ -348,8 +356,15 @@ function bareKey(subject: Subject | undefined): string {
   return subject === undefined ? 'closed' : 'open';
 }
 
-function targetOf({ namespace, name }: Subject, port: number): FindingTarget {
-  return { namespace, workload: name, ports: port === OTHER_PORT ? [] : [port], otherPorts: port === OTHER_PORT };
+function targetOf({ namespace, name, declared }: Subject, port: number): FindingTarget {
+  const otherPorts = port === OTHER_PORT;
+  return {
+    namespace,
+    workload: name,
+    ports: otherPorts ? [] : [port],
+    otherPorts,
+    hypothetical: declared === undefined,
+  };
 }
 
 /** Declared ports first: they make the better witness. */

@@ -15,24 +15,31 @@ const ORDER: readonly Finding['kind'][] = [
 ];
 
 export function mergeFindings(findings: readonly Finding[]): readonly Finding[] {
-  const groups = new Map<string, { first: Finding; targets: Map<string, FindingTarget> }>();
+  const groups = new Map<
+    string,
+    { first: Finding; traffic: Finding['traffic']; targets: Map<string, FindingTarget> }
+  >();
   for (const finding of findings) {
-    const key = [
-      finding.kind,
-      finding.traffic,
-      finding.summary,
-      causeKey(finding.before),
-      causeKey(finding.after),
-    ].join('\n');
+    const key = groupKey(finding);
     let group = groups.get(key);
     if (group === undefined) {
-      group = { first: finding, targets: new Map() };
+      group = { first: finding, traffic: finding.traffic, targets: new Map() };
       groups.set(key, group);
     }
+    if (group.traffic !== finding.traffic) group.traffic = 'any';
     for (const target of finding.targets) addTarget(group.targets, target);
   }
-  const merged = [...groups.values()].map(({ first, targets }) => ({ ...first, targets: [...targets.values()] }));
+  const merged = [...groups.values()].map(({ first, traffic, targets }) => {
+    const declared = [...targets.values()].filter((target) => !target.hypothetical);
+    return { ...first, traffic, targets: declared.length > 0 ? declared : [...targets.values()] };
+  });
   return merged.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
+}
+
+/** Findings about modes are one whatever the policies behind make of a plaintext caller. */
+function groupKey({ kind, summary, before, after }: Finding): string {
+  if (kind === 'mtls-weakened' || kind === 'mtls-strengthened') return `${kind}\n${summary}`;
+  return [kind, summary, causeKey(before), causeKey(after)].join('\n');
 }
 
 function causeKey({ decision, reason, by }: SideDecision): string {

@@ -6,7 +6,7 @@
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import type { Subject } from './mesh-side.ts';
+import type { MeshSide, Subject } from './mesh-side.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -22,6 +22,34 @@ export function hypotheticalSubjects(configs: readonly MeshConfig[]): readonly S
     for (const labels of distinct([{}, ...selectors, ...pairsOf(selectors)])) subjects.push(subject(namespace, labels));
   }
   return subjects;
+}
+
+/** Stands for every namespace that has no policies of its own. */
+const ANOTHER_NAMESPACE = 'another-namespace';
+
+/**
+ * Beside declared workloads: what a policy that was added, removed or changed selects although nothing declared has
+ * those labels there. A policy of the root namespace reaches into namespaces that nobody has declared yet.
+ */
+export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly Subject[] {
+  const known = [before, after].map(({ config }) => new Set(config.authorizationPolicies.map(policyText)));
+  const subjects = new Map<string, Subject>();
+  for (const [i, side] of [before, after].entries()) {
+    const unselected = new Set(side.unselected);
+    for (const policy of side.config.authorizationPolicies) {
+      if (known[1 - i]?.has(policyText(policy)) === true) continue;
+      const { metadata, spec } = policy;
+      const root = metadata.namespace === side.config.settings.rootNamespace;
+      if (!root && !unselected.has(policy)) continue;
+      const made = subject(root ? ANOTHER_NAMESPACE : metadata.namespace, spec.selector?.matchLabels ?? {});
+      subjects.set(`${made.namespace}/${made.name}`, made);
+    }
+  }
+  return [...subjects.values()];
+}
+
+function policyText({ metadata, spec }: MeshConfig['authorizationPolicies'][number]): string {
+  return JSON.stringify([metadata.namespace, metadata.annotations['istio.io/dry-run'], spec]);
 }
 
 function subject(namespace: string, labels: Labels): Subject {
