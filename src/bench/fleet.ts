@@ -24,7 +24,11 @@ export function fleetOf(size: number): MeshConfig {
       serviceAccount: nameOf(index),
       labels: { ...workload.labels, ...labels(index) },
     })),
-    services: indexes.map((index) => ({ ...service, name: nameOf(index), selector: labels(index) })),
+    services: indexes.map((index) => {
+      const name = nameOf(index);
+      const host = service.host.replace(nameOf(0), name);
+      return { ...service, name, host, metadata: { ...service.metadata, name }, selector: labels(index) };
+    }),
   };
 }
 

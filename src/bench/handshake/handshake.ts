@@ -187,11 +187,11 @@ async function byServer(
   ];
   const { servers: others, skipped } = await startInstalled(identity);
   for (const other of others) {
-    stack.defer(() => other[Symbol.asyncDispose]());
+    stack.defer(async () => other[Symbol.asyncDispose]());
     contenders.push(await handshakes({ name: other.name, client: own, server: other }, count));
     if (other.name !== 'openssl s_server') continue;
     const timing = await sTime(client, other, Math.ceil(rounds / TIMING_ROUNDS));
-    stack.defer(() => timing[Symbol.asyncDispose]());
+    stack.defer(async () => timing[Symbol.asyncDispose]());
     contenders.push(timing.contender);
   }
   const title = 'Mutual TLS 1.3 and one request, by server (client of node:tls)';

@@ -16,7 +16,7 @@ export interface InstalledServer extends Listening, AsyncDisposable {
   readonly name: string;
 }
 
-interface Files {
+export interface Files {
   readonly folder: string;
   readonly cert: string;
   readonly key: string;
@@ -112,30 +112,62 @@ async function start(recipe: Recipe, identity: Identity): Promise<InstalledServe
   const folder = await mkdtemp(join(tmpdir(), 'meshproof-bench-'));
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   const [files, port] = [await writeFiles(folder, identity), await freePort()];
-  const child = spawn(recipe.command, await recipe.arguments(files, port), { stdio: 'ignore' });
-  const gone = new Promise<'gone'>((resolve) => {
-    child.once('error', () => resolve('gone'));
-    child.once('exit', () => resolve('gone'));
-  });
-  const first = await Promise.race([gone, answers(port)]);
-  if (first === 'gone') {
+  const args = await recipe.arguments(files, port);
+  const running = await startProgram({ name: recipe.name, command: recipe.command, args, port }).catch(
+    async (error: unknown) => {
+      await remove();
+      throw error;
+    },
+  );
+  if (running === undefined) {
     await remove();
-    if (child.pid === undefined) return undefined;
-    throw new Error(`${recipe.name} ended at once, with ${child.exitCode}`);
+    return undefined;
   }
   return {
-    name: recipe.name,
-    port,
-    cpuMs: () => cpuOf(child),
+    ...running,
     async [Symbol.asyncDispose]() {
-      child.kill();
-      await gone;
+      await running[Symbol.asyncDispose]();
       await remove();
     },
   };
 }
 
-async function writeFiles(folder: string, { cert, key, ca }: Identity): Promise<Files> {
+export interface ProgramOptions {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Where it is going to listen. */
+  readonly port: number;
+}
+
+/** Starts a server and waits until it listens; `undefined` where the program is not installed. */
+export async function startProgram({
+  name,
+  command,
+  args,
+  port,
+}: ProgramOptions): Promise<InstalledServer | undefined> {
+  const child = spawn(command, args, { stdio: 'ignore' });
+  const gone = new Promise<'gone'>((resolve) => {
+    child.once('error', () => resolve('gone'));
+    child.once('exit', () => resolve('gone'));
+  });
+  if ((await Promise.race([gone, answers(port)])) === 'gone') {
+    if (child.pid === undefined) return undefined;
+    throw new Error(`${name} ended at once, with ${child.exitCode}`);
+  }
+  return {
+    name,
+    port,
+    cpuMs: () => cpuOf(child),
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await gone;
+    },
+  };
+}
+
+export async function writeFiles(folder: string, { cert, key, ca }: Identity): Promise<Files> {
   const write = async (name: string, text: string): Promise<string> => {
     const path = join(folder, name);
     await writeFile(path, text, { mode: 0o600 });
@@ -150,7 +182,7 @@ async function writeFiles(folder: string, { cert, key, ca }: Identity): Promise<
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

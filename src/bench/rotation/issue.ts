@@ -46,7 +46,11 @@ function bareOperations(key: KeyAlgorithm): () => void {
   };
 }
 
-export async function issuing({ key, rounds, batch }: IssueOptions): Promise<{ readonly table: Table; readonly skipped: readonly Skipped[] }> {
+export async function issuing({
+  key,
+  rounds,
+  batch,
+}: IssueOptions): Promise<{ readonly table: Table; readonly skipped: readonly Skipped[] }> {
   const authority = CertificateAuthority.createRoot({ trustDomain: 'cluster.local', at, key });
   const skipped: Skipped[] = [];
   const contenders: Contender[] = [
@@ -79,7 +83,9 @@ async function withSelfsigned(authority: CertificateAuthority, key: KeyAlgorithm
   return perCall('selfsigned (no request)', once, { batch: 1, every: SLOW_EVERY });
 }
 
-const PECULIAR_ALGORITHMS: Readonly<Partial<Record<KeyAlgorithm, webcrypto.EcKeyAlgorithm & { readonly hash: string }>>> = {
+const PECULIAR_ALGORITHMS: Readonly<
+  Partial<Record<KeyAlgorithm, webcrypto.EcKeyAlgorithm & { readonly hash: string }>>
+> = {
   'ecdsa-p256': { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
   'ecdsa-p384': { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' },
 };
