@@ -13,8 +13,8 @@ import {
 import { type AuthorizationRequest, compileAuthorization } from '../../policy/index.ts';
 import type { SimpleRequest, SimpleRule, World } from './worlds.ts';
 
-/** Whether the request is allowed. */
-export type Decide = (request: SimpleRequest) => boolean;
+/** Whether the world's request of this index is allowed. What a contender is asked with is made beforehand. */
+export type Decide = (index: number) => boolean;
 
 /** Another evaluator of the same configuration, such as the naive one that tests use as oracle. */
 export interface ExtraDecider {
@@ -27,7 +27,8 @@ export function meshproof(world: World): { readonly decide: Decide; readonly com
   const start = performance.now();
   const compiled = compileAuthorization(config);
   const decide = asked(world, (request) => compiled.authorize(request).decision === 'allow');
-  for (const request of world.requests.slice(0, 1)) decide(request);
+  // Policies compile when they are first asked for.
+  decide(0);
   return { decide, compileMs: performance.now() - start };
 }
 
@@ -36,21 +37,23 @@ export function extra(world: World, { decide }: ExtraDecider): Decide {
   return asked(world, (request) => decide(config, request));
 }
 
-/** Requests are made beforehand, as a sidecar has them. */
 function asked(world: World, allows: (request: AuthorizationRequest) => boolean): Decide {
-  const made = new Map(
-    world.requests.map((request) => [
-      request,
-      {
-        destination: { namespace: 'default', workload: 'api-gateway', port: 8080 },
-        source: { principal: principalOf(request.account), ip: '10.0.0.5' },
-        request: { method: request.method, host: 'api-gateway', path: request.path },
-      },
-    ]),
-  );
-  return (request) => {
-    const ready = made.get(request);
-    return ready !== undefined && allows(ready);
+  return prepared(world, allows, ({ account, method, path }) => ({
+    destination: { namespace: 'default', workload: 'api-gateway', port: 8080 },
+    source: { principal: principalOf(account), ip: '10.0.0.5' },
+    request: { method, host: 'api-gateway', path },
+  }));
+}
+
+function prepared<T>(
+  { requests }: World,
+  allows: (question: T) => boolean,
+  questionOf: (request: SimpleRequest) => T,
+): Decide {
+  const questions = requests.map(questionOf);
+  return (index) => {
+    const question = questions[index];
+    return question !== undefined && allows(question);
   };
 }
 
@@ -108,14 +111,19 @@ e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 m = r.sub == p.sub && r.act == p.act && keyMatch(r.obj, p.obj)
 `;
 
-export async function casbin(library: typeof import('casbin'), { allow, deny }: World): Promise<Decide> {
+export async function casbin(library: typeof import('casbin'), world: World): Promise<Decide> {
+  const { allow, deny } = world;
   const enforcer = await library.newEnforcer(library.newModelFromString(CASBIN_MODEL));
   const lines = (rules: readonly SimpleRule[], effect: string): string[][] =>
     rules.flatMap(({ account, methods, paths }) =>
       methods.flatMap((method) => paths.map((path) => [account, method, path, effect])),
     );
   await enforcer.addPolicies([...lines(allow.flat(), 'allow'), ...lines(deny, 'deny')]);
-  return ({ account, method, path }) => enforcer.enforceSync(account, method, path);
+  return prepared<readonly [string, string, string]>(
+    world,
+    (question) => enforcer.enforceSync(...question),
+    ({ account, method, path }) => [account, method, path],
+  );
 }
 
 export function cedar(library: typeof import('@cedar-policy/cedar-wasm/nodejs'), world: World): Decide {
@@ -128,12 +136,17 @@ export function cedar(library: typeof import('@cedar-policy/cedar-wasm/nodejs'),
   if (parsed.type === 'failure') throw new Error(`cedar: ${parsed.errors[0]?.message ?? 'policies refused'}`);
   const action = { type: 'Action', id: 'call' };
   const resource = { type: 'Service', id: 'api-gateway' };
-  return ({ account, method, path }) => {
-    const principal = { type: 'Account', id: account };
-    const call = { principal, action, resource, context: { method, path }, preparsedPolicySetId, entities: [] };
-    const answer = library.statefulIsAuthorized(call);
-    return answer.type === 'success' && answer.response.decision === 'allow';
-  };
+  return prepared(
+    world,
+    (call: Parameters<typeof library.statefulIsAuthorized>[0]) => {
+      const answer = library.statefulIsAuthorized(call);
+      return answer.type === 'success' && answer.response.decision === 'allow';
+    },
+    ({ account, method, path }) => {
+      const principal = { type: 'Account', id: account };
+      return { principal, action, resource, context: { method, path }, preparsedPolicySetId, entities: [] };
+    },
+  );
 }
 
 function cedarRule(effect: 'permit' | 'forbid', { account, methods, paths }: SimpleRule): string {
