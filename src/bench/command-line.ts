@@ -1,12 +1,11 @@
 /**
- * The command line as a process of its own, as a user starts it.
+ * Modules of this package as processes of their own: the command line as a user starts it, servers, fleets.
  *
- * From an installed package that is the compiled program. From a clone the sources are compiled first where start-up is
- * what is measured, and run through the loader where it is not.
+ * From an installed package, and from `npm run bench` in a clone, that is the compiled program; from a clone's sources,
+ * as in its tests, they run through the loader.
  * @module
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,14 +24,8 @@ export function moduleArguments(path: string): string[] {
   return ['--import', createRequire(import.meta.url).resolve('tsx'), join(HERE, path)];
 }
 
-/** Arguments of `node` that run the compiled program; compiles a clone's sources first. */
-export function compiledArguments(): string[] {
-  if (!IS_SOURCE) return moduleArguments('cli/main.ts');
-  const require = createRequire(import.meta.url);
-  const compiler = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
-  if (existsSync(compiler)) execFileSync(process.execPath, [compiler, '-p', join(ROOT, 'tsconfig.build.json')]);
-  return [join(ROOT, 'dist', 'cli', 'main.js')];
-}
+/** Whether the program runs as it was compiled; from a clone's sources its speed says little. */
+export const IS_COMPILED: boolean = !IS_SOURCE;
 
 export interface Finished {
   readonly code: number | null;

@@ -17,9 +17,9 @@ export function renderText(result: BenchResult): string {
   return `${lines.join('\n')}\n`;
 }
 
-export function machineLine({ cpu, cores, memoryGb, system, node, openssl, load }: Machine): string {
+export function machineLine({ cpu, cores, memoryGb, system, node, openssl, compiled, load }: Machine): string {
   const disturbed = Math.max(load.before, load.after) > cores ? ' (disturbed: trust the ratios)' : '';
-  return `${cpu}, ${cores} cores, ${memoryGb} GB, ${system}, Node ${node}, OpenSSL ${openssl}, load ${load.before} to ${load.after}${disturbed}`;
+  return `${cpu}, ${cores} cores, ${memoryGb} GB, ${system}, Node ${node}, OpenSSL ${openssl}, load ${load.before} to ${load.after}${disturbed}${compiled ? '' : ', run from sources (slower)'}`;
 }
 
 function tableLines(table: Table): string[] {

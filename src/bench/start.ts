@@ -6,13 +6,11 @@
  * @module
  */
 import type { Aim, Bench, BenchContext, Findings } from './bench.ts';
-import { compiledArguments, moduleArguments, runNode, SHOP } from './command-line.ts';
+import { moduleArguments, runNode, SHOP } from './command-line.ts';
 import { type Contender, measurementOf, takeTurns } from './rounds.ts';
 
 export interface StartParameters {
   readonly rounds: number;
-  /** Compile first; else a clone's sources are loaded as they are, which says nothing about start-up. */
-  readonly compiled: boolean;
 }
 
 const BARE = 'node -e 0';
@@ -33,13 +31,12 @@ const DIFF = ['diff', '-f', SHOP, '--against', SHOP];
 export const startBench: Bench<StartParameters> = {
   name: 'start',
   question: 'How long until the command line has said something?',
-  parameters: { smoke: { rounds: 1, compiled: false }, full: { rounds: 25, compiled: true } },
+  parameters: { smoke: { rounds: 1 }, full: { rounds: 25 } },
   measure,
 };
 
-async function measure({ rounds, compiled }: StartParameters, context: BenchContext): Promise<Findings> {
-  context.progress(compiled ? 'compiling' : 'starting');
-  const program = compiled ? compiledArguments() : moduleArguments('cli/main.ts');
+async function measure({ rounds }: StartParameters, context: BenchContext): Promise<Findings> {
+  const program = moduleArguments('cli/main.ts');
   const hasDiff = (await runNode([...program, '--help'])).stdout.includes('\n  diff ');
   const contenders = [
     start(BARE, ['-e', '0']),
