@@ -225,6 +225,9 @@ function parsed(text: string, lineCounter: LineCounter, fail: (message: string) 
   }
 }
 
+/** Document mode, flow-error end and scalar marks are the lexer's own: they stand for nothing in the text. */
+const LEXER_MARKS: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f']);
+
 /**
  * Where flow collections, or block indicators on one line, nest too deeply. The parser recurses, and a text of twenty
  * thousand brackets ends the process; the lexer does not. Lexed only where the text has that many brackets at all.
@@ -238,8 +241,7 @@ function excessiveNesting(text: string): number | undefined {
     else if (token === '-' || token === '?') indicators++;
     else if (token.startsWith('\n') || token.startsWith('\r')) indicators = 0;
     if (flow > NESTING_MAX || indicators > NESTING_MAX) return offset;
-    // Byte-order mark, document mode and scalar marks are the lexer's own: they stand for nothing in the text.
-    if (!/^[\u0002\u0018\u001f]$/.test(token)) offset += token.length;
+    if (!LEXER_MARKS.has(token)) offset += token.length;
   }
   return undefined;
 }

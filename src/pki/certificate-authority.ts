@@ -199,6 +199,12 @@ export class CertificateAuthority {
     return new CertificateAuthority({ ...this.#parts, above: [cross, ...other.chain] });
   }
 
+  /** The same authority, which signs identities of these trust domains besides its own and those it already signs. */
+  issuingFor(trustDomains: readonly string[]): CertificateAuthority {
+    const issuesFor = new Set([...this.#parts.issuesFor, ...trustDomains.map(parseTrustDomain)]);
+    return new CertificateAuthority({ ...this.#parts, issuesFor });
+  }
+
   /**
    * Checks a request and signs a certificate for the identity its caller has been found to have.
    * @param csr PKCS#10, DER

@@ -7,6 +7,7 @@
  * @module
  */
 import { MeshError } from '../core/errors.ts';
+import type { PolicyRef, WorkloadRef } from '../core/events.ts';
 import { didYouMean } from '../core/suggest.ts';
 import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
@@ -18,6 +19,7 @@ import { isDryRun } from './dry-run.ts';
 import type { ExternalAuthorizer } from './external-authorizer.ts';
 import { groupPolicies } from './policy-groups.ts';
 import type { AuthorizationRequest, DestinationAttributes } from './request.ts';
+import { refOf } from './resource-order.ts';
 
 export interface AuthorizationOptions {
   /** Answers for the providers of CUSTOM policies. Without one they count as unreachable. */
@@ -52,6 +54,11 @@ class SelectedPolicies {
     this.#policies = policies;
     this.#ports = new Set(policies.flatMap(portsNamed));
     this.#build = build;
+  }
+
+  /** The policies that enforce something: neither in dry run nor mere logging. */
+  get enforced(): readonly PolicyRef[] {
+    return this.#policies.filter((policy) => policy.spec.action !== 'AUDIT' && !isDryRun(policy)).map(refOf);
   }
 
   program(port: number): AuthorizationProgram {
@@ -96,6 +103,14 @@ export class CompiledAuthorization {
   /** All that can be told about a decision, near misses included. */
   trace(request: AuthorizationRequest): DecisionTrace {
     return this.program(request.destination).trace(request);
+  }
+
+  /**
+   * The policies that select a workload and enforce something: those in dry run and AUDIT policies protect nobody.
+   * @throws MeshError `ERR_REQUEST_INVALID` for a workload that is not declared
+   */
+  policiesOf({ namespace, name }: WorkloadRef): readonly PolicyRef[] {
+    return this.#ofWorkload(namespace, name, undefined).enforced;
   }
 
   /**

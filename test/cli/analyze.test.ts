@@ -1,6 +1,6 @@
 /** `meshproof analyze`, as a user runs it. */
 import { describe, expect, it } from 'vitest';
-import { meshproof } from '../kit/cli.ts';
+import { meshproof } from '../kit/command-line.ts';
 
 const NAMESPACE =
   'apiVersion: v1\nkind: Namespace\nmetadata: { name: shop, labels: { istio-injection: enabled } }\n---\n';
@@ -29,13 +29,13 @@ function messages(stdout: string): readonly Message[] {
 
 describe('analyze', () => {
   it('finds a principal with a scheme, at its line and column, and exits 1', async () => {
-    const { code, stdout } = await meshproof(['analyze', '-'], { input: PREFIXED });
+    const { code, stdout } = await meshproof(['analyze', '-'], { stdin: PREFIXED });
     expect(stdout).toContain('Error [MSH030] (AuthorizationPolicy shop/web <stdin>:10:39)');
     expect(code).toBe(1);
   });
 
   it('says the same in JSON, with the same exit code', async () => {
-    const { code, stdout } = await meshproof(['analyze', '-', '-o', 'json'], { input: PREFIXED });
+    const { code, stdout } = await meshproof(['analyze', '-', '-o', 'json'], { stdin: PREFIXED });
     expect(messages(stdout)).toContainEqual(
       expect.objectContaining({ code: 'MSH030', level: 'Error', reference: '<stdin>:10:39' }),
     );
@@ -43,7 +43,7 @@ describe('analyze', () => {
   });
 
   it('reports a manifest that Istio would refuse with its place and a hint, and exits 2', async () => {
-    const { code, stdout } = await meshproof(['analyze', '-'], { input: PREFIXED.replace('principals', 'principal') });
+    const { code, stdout } = await meshproof(['analyze', '-'], { stdin: PREFIXED.replace('principals', 'principal') });
     expect(stdout).toMatch(
       /^Error \[IST0106\] \(AuthorizationPolicy shop\/web <stdin>:10:\d+\).*unknown field `principal`; did you mean `principals`\?$/m,
     );
@@ -51,7 +51,7 @@ describe('analyze', () => {
   });
 
   it('writes SARIF that a code-scanning service can place', async () => {
-    const { stdout } = await meshproof(['analyze', '-', '-o', 'sarif'], { input: PREFIXED });
+    const { stdout } = await meshproof(['analyze', '-', '-o', 'sarif'], { stdin: PREFIXED });
     const log = JSON.parse(stdout) as {
       version: string;
       runs: {
@@ -75,7 +75,7 @@ describe('analyze', () => {
   it('hides what is suppressed, and what lies under the threshold', async () => {
     const { code, stdout, stderr } = await meshproof(
       ['analyze', '-', '-S', 'MSH030=AuthorizationPolicy shop/*', '--output-threshold', 'Error'],
-      { input: PREFIXED },
+      { stdin: PREFIXED },
     );
     expect(stdout).toBe('');
     expect(stderr).toContain('No validation issues found');
@@ -87,8 +87,8 @@ describe('analyze', () => {
       NAMESPACE +
       POLICY('cluster.local/ns/shop/sa/cart').replace('spec:', 'spec:\n  selector: { matchLabels: { app: gone } }') +
       POD;
-    expect((await meshproof(['analyze', '-'], { input })).code).toBe(0);
-    expect((await meshproof(['analyze', '-', '--failure-threshold', 'Warning'], { input })).code).toBe(1);
+    expect((await meshproof(['analyze', '-'], { stdin: input })).code).toBe(0);
+    expect((await meshproof(['analyze', '-', '--failure-threshold', 'Warning'], { stdin: input })).code).toBe(1);
   });
 
   it.each([
@@ -97,7 +97,7 @@ describe('analyze', () => {
     [['analyze', '-', '-o', 'xml'], 'unknown output format `xml`'],
     [['analyze', '-', '--failure-threshold', 'Bad'], 'unknown level `Bad`'],
   ])('%j is one clear line and exit 2', async (args, text) => {
-    const { code, stderr } = await meshproof(args, { input: PREFIXED });
+    const { code, stderr } = await meshproof(args, { stdin: PREFIXED });
     expect(stderr).toContain(text);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(code).toBe(2);

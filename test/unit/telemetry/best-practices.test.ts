@@ -195,7 +195,7 @@ describe('MSH104 rotation', () => {
   });
 
   it('warns where the log is too short to show one', () => {
-    const start = [...input().events].slice(0, 2);
+    const start = [...(input().events ?? [])].slice(0, 2);
     expect(find('MSH104', input([], { events: start })).result).toBe('warn');
   });
 });
