@@ -39,6 +39,18 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'validate manifests as istiod would, and find what it would not',
     load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
   },
+  test: {
+    summary: 'run policy tests (*.mesh-test.yaml)',
+    load: async () => (await import('./verbs/test.ts')).testVerb,
+  },
+  'merge-reports': {
+    summary: 'join the reports of all shards of a test run',
+    load: async () => (await import('./verbs/merge-reports.ts')).mergeReportsVerb,
+  },
+  replay: {
+    summary: 'check a law again on a counterexample',
+    load: async () => (await import('./verbs/replay.ts')).replayVerb,
+  },
   lowcode: {
     summary: 'low-code platforms and their exports',
     load: async () => (await import('./verbs/lowcode.ts')).lowcodeVerb,
@@ -54,6 +66,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
+  },
+  bench: {
+    summary: 'measure handshakes, rotation, decisions and start-up beside the alternatives',
+    load: async () => (await import('./verbs/bench.ts')).benchVerb,
   },
 };
 
