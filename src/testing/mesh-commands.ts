@@ -44,9 +44,9 @@ export function meshCommands(options: MeshCommandOptions): fc.Arbitrary<Iterable
       request({ world }).map((each) => new Call(each)),
       authorization.map((policy) => new Apply(policy)),
       peer.map((policy) => new Apply(policy)),
-      fc.tuple(fc.constantFrom('AuthorizationPolicy', 'PeerAuthentication'), fc.nat({ max: 7 })).map(
-        ([kind, index]) => new Remove(kind, index),
-      ),
+      fc
+        .tuple(fc.constantFrom('AuthorizationPolicy', 'PeerAuthentication'), fc.nat({ max: 7 }))
+        .map(([kind, index]) => new Remove(kind, index)),
       fc.constantFrom('1m', '1h', '6h', '13h').map((duration) => new Advance(duration)),
       fc.constant(new RotateNow()),
       fc.boolean().map((available) => new SetCa(available)),
