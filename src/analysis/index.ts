@@ -1,5 +1,5 @@
 /**
- * Questions about policies.
+ * Questions about policies, answered exactly.
  * @module
  */
 export { LINTS, lintRule, type LintCode, type LintRule, type LintSeverity } from './lint-codes.ts';
@@ -14,3 +14,6 @@ export {
   joinCoverage,
 } from './coverage.ts';
 export { mutate, type Mutant, type MutationOperator } from './mutate.ts';
+export { areEquivalent, diff } from './diff.ts';
+export type { DiffOptions, Finding as DiffFinding, FindingKind, FindingTarget, PolicyDiff } from './diff.ts';
+export type { SideDecision } from './mesh-side.ts';

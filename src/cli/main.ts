@@ -67,6 +67,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
   },
+  bench: {
+    summary: 'measure handshakes, rotation, decisions and start-up beside the alternatives',
+    load: async () => (await import('./verbs/bench.ts')).benchVerb,
+  },
 };
 
 /** What a verb is also known as. */
