@@ -48,7 +48,10 @@ const CASES: Readonly<Record<LawName, () => fc.Arbitrary<LawCase>>> = {
     world({ modes: [] }).map((within) => ({ world: within, after: reversed(within.config) })),
   'diff-is-exact': () =>
     fc
-      .record({ within: world({ modes: [], bareWorkloads: false, maxWorkloads: 3, maxPolicies: 2 }), added: authorizationDraft({ maxRules: 2 }) })
+      .record({
+        within: world({ modes: [], bareWorkloads: false, maxWorkloads: 3, maxPolicies: 2 }),
+        added: authorizationDraft({ maxRules: 2 }),
+      })
       .map(({ within, added }) => ({
         world: within,
         after: plus(within.config, added(namesOf(within.config), 'added')),
@@ -56,7 +59,9 @@ const CASES: Readonly<Record<LawName, () => fc.Arbitrary<LawCase>>> = {
   'strict-admits-no-plaintext': () =>
     world({ ...STARTED, modes: ['STRICT'], bareWorkloads: false }).map((within) => ({ world: strict(within) })),
   'rotation-loses-no-request': () =>
-    world({ ...STARTED, maxRequests: 3 }).map((within) => ({ world: printing(within) })),
+    world({ ...STARTED, maxWorkloads: 2, maxPolicies: 1, maxRequests: 2 }).map((within) => ({
+      world: printing(within),
+    })),
   'model-and-wire-agree': () => world(STARTED).map((within) => ({ world: printing(within) })),
 };
 

@@ -77,7 +77,8 @@ class Call implements MeshCommand {
 
   async run(model: MeshModel, mesh: Mesh): Promise<void> {
     const predicted = mesh.predict(this.#request);
-    const outcome = await mesh.request(this.#request);
+    // A connection of an earlier call would outlive certificates that have run out since.
+    const outcome = await mesh.simulation.request(this.#request, { fresh: true });
     const [difference] = disagreements(outcome, predicted);
     if (difference !== undefined) throw new Error(`${difference}: ${this.toString()}`);
     // What was decided was decided under the configuration the model has.
