@@ -66,7 +66,7 @@ describe('prediction', () => {
         const key = wire.refusal?.reason ?? wire.result;
         seen.set(key, (seen.get(key) ?? 0) + 1);
       }),
-      { seed, numRuns: 150 },
+      { seed, numRuns: 100 },
     );
     // The histories are not all harmless.
     for (const reason of ['allow', 'expired', 'untrusted_root', 'revoked', 'not_yet_valid'])
