@@ -2,6 +2,7 @@
  * The composition root: the public mesh, manifest files, scenarios.
  * @module
  */
+export { auditMesh, type BestPracticesOptions } from './best-practices.ts';
 export * from './derived-traffic.ts';
 export * from './forecast.ts';
 export * from './identity-action.ts';
@@ -19,4 +20,5 @@ export {
   parseScenario,
   shippedScenarios,
 } from './scenario-file.ts';
+export type { LowCodeRun } from './scenario-lowcode.ts';
 export type { ScenarioFile } from './scenario-schema.ts';

@@ -71,6 +71,11 @@ export interface MeshOptions {
   };
   /** Applications by `namespace/workload`; one that echoes where none is given. */
   readonly applications?: Readonly<Record<string, Application>>;
+  /**
+   * Loopback ports to listen on, by workload port: `{ 'default/api-gateway:8080': 18080 }`. Any free one where none is
+   * given.
+   */
+  readonly listen?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -90,9 +95,9 @@ export class Mesh implements AsyncDisposable {
     this.#subscription = simulation.events.subscribe((event) => this.#metrics.add(event));
   }
 
-  /** @throws MeshError `ERR_CONFIG_…` when the configuration is refused, `ERR_TIME_SYNTAX` */
+  /** @throws MeshError `ERR_CONFIG_…` when the configuration is refused, `ERR_TIME_SYNTAX`, `ERR_WIRE_LISTEN` */
   static async start(options: MeshOptions): Promise<Mesh> {
-    const { seed = DEFAULT_SEED, start = DEFAULT_EPOCH, ca = {}, rotation = {}, applications } = options;
+    const { seed = DEFAULT_SEED, start = DEFAULT_EPOCH, ca = {}, rotation = {}, applications, listen } = options;
     const simulation = await Simulation.start({
       config: await configOf(options),
       seed: String(seed),
@@ -107,6 +112,7 @@ export class Mesh implements AsyncDisposable {
       },
       ...(options.workloads === undefined ? {} : { workloads: options.workloads }),
       ...(applications === undefined ? {} : { applications }),
+      ...(listen === undefined ? {} : { listen }),
     });
     return new Mesh(simulation);
   }

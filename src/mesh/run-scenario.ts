@@ -3,27 +3,18 @@
  * applies its events on the way, and holds what happened against what it expects.
  * @module
  */
-import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import {
-  addMs,
-  formatDuration,
-  type Instant,
-  instantOf,
-  MeshError,
-  MINUTE_MS,
-  messageOf,
-  parseDuration,
-  Rng,
-} from '../core/index.ts';
+import { addMs, formatDuration, type Instant, instantOf, MINUTE_MS, parseDuration } from '../core/index.ts';
 import { parseManifests } from '../istio/index.ts';
-import { importLowCode, runClient, type RunResult, withRequests } from '../lowcode/index.ts';
 import { type Caller, type Outcome, TrafficRunner } from '../sim/index.ts';
+import type { AuditFinding } from '../telemetry/index.ts';
+import { auditMesh } from './best-practices.ts';
 import { definedOnly } from './defined-only.ts';
 import { performIdentityAction } from './identity-action.ts';
 import { Mesh } from './mesh.ts';
 import { type EventFile, identityActionsOf } from './scenario-event-schema.ts';
-import { type LoadedScenario, loadScenario } from './scenario-file.ts';
+import { type LoadedScenario, loadScenario, readBeside } from './scenario-file.ts';
+import { type LowCodeRun, runLowCode } from './scenario-lowcode.ts';
 import { scenarioMesh } from './scenario-mesh.ts';
 import type { AccessFile, ExpectationFile, ScenarioFile } from './scenario-schema.ts';
 import { requestOf, trafficFlows } from './scenario-traffic.ts';
@@ -70,10 +61,13 @@ export interface Run {
   /** Services with a declared profile, in the scenario's order. */
   readonly services: readonly string[];
   readonly access: readonly AccessAttempt[];
-  readonly lowcode: readonly RunResult[];
+  readonly lowcode: readonly LowCodeRun[];
   /** Workload whose identity low-code clients run under, and the gateway they call. */
   readonly lowcodeRoute?: { readonly as: string; readonly gateway: string };
   readonly expectations: readonly ExpectationResult[];
+  /** Best practices, judged by the configuration at the end and by all that happened. */
+  readonly audit: readonly AuditFinding[];
+  /** No request lost that was not expected to be, no attempt different than expected. The audit does not enter. */
   readonly ok: boolean;
 }
 
@@ -112,7 +106,11 @@ class ScenarioRunner {
       const rotates = this.#options.rotation ?? this.#scenario.rotation?.enabled ?? true;
       if (!rotates) await performIdentityAction(mesh, { kind: 'rotation', workloads: 'all', on: false });
       const access = await this.#tryAccess(mesh);
-      const lowcodeRuns = await this.#runLowCode(mesh);
+      const lowcodeRuns = await runLowCode(mesh, lowcode, {
+        seed: this.#seed,
+        secrets: this.#options.secrets,
+        path: (file) => this.#path(file),
+      });
       await this.#traffic(mesh).start();
       this.#planEvents(mesh, start);
       const expectations = this.#planExpectations(mesh, start, end);
@@ -129,6 +127,10 @@ class ScenarioRunner {
         lowcode: lowcodeRuns,
         ...(lowcode === undefined ? {} : { lowcodeRoute: { as: lowcode.as, gateway: lowcode.gateway } }),
         expectations: settled,
+        audit: auditMesh(mesh.compiled, {
+          events: mesh.events,
+          ...(lowcode === undefined ? {} : { lowcode: [lowcode.as], gateways: [lowcode.gateway] }),
+        }),
         ok: settled.every(({ ok }) => ok) && access.every(({ ok }) => ok),
       };
     } catch (error) {
@@ -152,53 +154,6 @@ class ScenarioRunner {
     return attempts;
   }
 
-  async #runLowCode(mesh: Mesh): Promise<readonly RunResult[]> {
-    const { lowcode } = this.#scenario;
-    const rng = new Rng(this.#seed).fork('lowcode');
-    const standIn = rng.fork('secrets');
-    const runs: RunResult[] = [];
-    for (const { file, requests, trigger } of lowcode?.clients ?? []) {
-      const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
-        throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
-      });
-      const client = withRequests(
-        importLowCode(text, { file }),
-        (requests ?? []).map(({ body, ...rest }) => ({
-          ...rest,
-          ...(body === undefined ? {} : { body: JSON.parse(JSON.stringify(body)) }),
-        })),
-      );
-      runs.push(
-        await runClient(client, {
-          now: mesh.clock.now(),
-          rng: rng.fork(file),
-          secrets: (name) => this.#options.secrets?.(name) ?? `stand-in-${standIn.integer(1e8, 1e9)}`,
-          ...(trigger === undefined ? {} : { trigger: JSON.parse(JSON.stringify(trigger)) }),
-          ...(lowcode?.hosts === undefined ? {} : { gatewayHosts: lowcode.hosts }),
-          send: async (call) => {
-            const outcome = await mesh.request({
-              from: lowcode?.as ?? '',
-              to: lowcode?.gateway ?? '',
-              method: call.method,
-              path: call.path,
-              host: call.host,
-              headers: call.headers,
-              ...(call.body === undefined ? {} : { body: call.body }),
-            });
-            const headers = Object.fromEntries(
-              Object.entries(outcome.headers).map(([name, value]) => [
-                name,
-                typeof value === 'string' ? value : value.join(', '),
-              ]),
-            );
-            return { status: outcome.status, headers, body: outcome.body, evidence: outcome.reason };
-          },
-        }),
-      );
-    }
-    return runs;
-  }
-
   #traffic(mesh: Mesh): TrafficRunner {
     const { traffic = [], services = {} } = this.#scenario;
     const flows = trafficFlows(mesh, traffic, { seed: this.#seed, services });
@@ -214,9 +169,8 @@ class ScenarioRunner {
   async #perform(mesh: Mesh, event: EventFile): Promise<void> {
     if (event.note !== undefined) mesh.events.append({ kind: 'note', text: event.note });
     for (const file of event.apply === undefined ? [] : [event.apply].flat()) {
-      const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
-        throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
-      });
+      const text = await readBeside(this.#path(file), file);
+      // For the file's name in messages; the mesh itself reads text without an origin.
       parseManifests(text, { origin: file });
       await mesh.apply(text);
     }
@@ -245,7 +199,8 @@ class ScenarioRunner {
 async function tryAccess(mesh: Mesh, attempt: AccessFile): Promise<AccessAttempt> {
   const from: Caller = typeof attempt.from === 'string' ? attempt.from : definedOnly(attempt.from);
   const request = requestOf(attempt.request);
-  const outcome = await mesh.request({ from, to: attempt.to, ...request });
+  // Over a connection of its own: an attempt leaves no socket behind.
+  const outcome = await mesh.simulation.request({ from, to: attempt.to, ...request }, { fresh: true });
   return {
     from: callerName(from),
     to: attempt.to,

@@ -15,7 +15,7 @@ export async function scenarioMesh(
   scenario: ScenarioFile,
   folder: string,
 ): Promise<{ readonly options: MeshOptions; readonly applications: Readonly<Record<string, Application>> }> {
-  const { manifests, clock, ca, rotation, services, workloads } = scenario;
+  const { manifests, clock, ca, rotation, services, workloads, listen } = scenario;
   const config = await loadManifests(manifests.map((path) => (isAbsolute(path) ? path : join(folder, path))));
   const applications: Record<string, Application> = {};
   for (const workload of config.workloads) {
@@ -37,6 +37,7 @@ export async function scenarioMesh(
       ...(rotation?.graceRatio === undefined ? {} : { graceRatio: rotation.graceRatio }),
       ...(rotation?.jitterRatio === undefined ? {} : { jitterRatio: rotation.jitterRatio }),
     },
+    ...(listen === undefined ? {} : { listen }),
     workloads: Object.fromEntries(
       Object.entries(workloads ?? {}).map(([name, { skew, csr }]) => [
         name,

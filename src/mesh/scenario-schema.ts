@@ -83,6 +83,8 @@ export interface ScenarioFile {
   readonly seed?: string | number | undefined;
   readonly clock?: { readonly start?: string | undefined; readonly run?: string | undefined } | undefined;
   readonly manifests: readonly string[];
+  /** Loopback ports by `namespace/workload:port`; any free one where none is given. */
+  readonly listen?: Readonly<Record<string, number>> | undefined;
   readonly ca?:
     | {
         readonly leafTtl?: string | undefined;
@@ -182,6 +184,7 @@ const scenario = z.strictObject({
   seed: z.optional(z.union([z.string(), z.number()])),
   clock: z.optional(z.strictObject({ start: z.optional(instant), run: z.optional(duration) })),
   manifests: z.array(z.string()).check(z.minLength(1)),
+  listen: z.optional(z.record(z.string(), z.int().check(z.minimum(1), z.maximum(65_535)))),
   ca: z.optional(
     z.strictObject({
       leafTtl: z.optional(duration),

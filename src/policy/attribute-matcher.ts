@@ -8,7 +8,7 @@
 import type { IpAddress, IpBlock } from './ip-address.ts';
 import { blockContains } from './ip-address.ts';
 import type { Json } from './request.ts';
-import type { RequestView } from './request-view.ts';
+import type { AddressRole, RequestView } from './request-view.ts';
 import { blockKey, textKey, type AddressSource, type IndexKey, type TextIndex, type TextSource } from './rule-index.ts';
 import { TextMatcher, type TextMatcherOptions } from './text-matcher.ts';
 
@@ -158,8 +158,6 @@ function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value);
 }
 
-type AddressRole = 'source.ip' | 'remote.ip' | 'destination.ip';
-
 class AddressAttribute implements AddressSource {
   readonly id: AddressRole;
 
@@ -186,8 +184,8 @@ export class BlockMatcher implements AttributeMatcher {
   constructor(role: AddressRole, blocks: readonly IpBlock[]) {
     this.#source = ADDRESSES[role];
     this.#blocks = blocks;
-    const indexable = blocks.every((block) => block.family === 4 && block.bits > 0);
-    this.keys = indexable ? blocks.map(({ bits, v4 }) => blockKey(this.#source, bits, v4)) : undefined;
+    const indexable = blocks.every((block) => block.bits > 0);
+    this.keys = indexable ? blocks.map((block) => blockKey(this.#source, block)) : undefined;
   }
 
   test(view: RequestView): boolean {

@@ -3,6 +3,7 @@
  * @module
  */
 export * from './authorization-program.ts';
+export * from './authorization-warnings.ts';
 export * from './compile-authorization.ts';
 export * from './decision.ts';
 export * from './explain.ts';

@@ -187,7 +187,10 @@ class Provider {
   async signatureFault(token: ParsedJwt): Promise<JwtFault | undefined> {
     this.#keys ??= this.#fetchKeys();
     const keys = await this.#keys;
-    return keys === undefined ? 'signature' : keys.fault(token);
+    if (keys !== undefined) return keys.fault(token);
+    // A source that had nothing this time is asked again for the next token.
+    this.#keys = undefined;
+    return 'signature';
   }
 
   async #fetchKeys(): Promise<KeySet | undefined> {

@@ -9,7 +9,7 @@
 // INVARIANT: the index only narrows. A rule it yields is still evaluated in full, and `first` is the lowest ordinal that
 // matches whatever the order in which buckets are visited.
 import { AffixTree } from './affix-tree.ts';
-import { mask, type IpAddress } from './ip-address.ts';
+import { leadingBits, type IpAddress, type IpBlock } from './ip-address.ts';
 import type { RequestView } from './request-view.ts';
 
 /** Where the texts come from that are looked up: one attribute of a request, with none, one or several values. */
@@ -38,16 +38,16 @@ export interface BlockKey {
   readonly form: 'block';
   readonly name: string;
   readonly source: AddressSource;
-  readonly bits: number;
-  readonly v4: number;
+  readonly block: IpBlock;
 }
 
 export function textKey(source: TextSource, form: TextKey['form'], text: string): TextKey {
   return { form, name: `${source.id}\n${form}\n${text}`, source, text };
 }
 
-export function blockKey(source: AddressSource, bits: number, v4: number): BlockKey {
-  return { form: 'block', name: `${source.id}\n${bits}\n${v4}`, source, bits, v4 };
+export function blockKey(source: AddressSource, block: IpBlock): BlockKey {
+  const { family, bits } = block;
+  return { form: 'block', name: `${source.id}\n${family}/${bits}\n${leadingBits(block, bits)}`, source, block };
 }
 
 /** What is filed. `keySets`: of each, at least one key has to be hit, or the rule cannot match. */
@@ -149,24 +149,27 @@ export class TextIndex {
   }
 }
 
+/** All blocks of one length. */
+interface BlocksOfLength {
+  readonly family: 4 | 6;
+  readonly bits: number;
+  readonly nodes: Map<number | string, IndexNode>;
+}
+
 class BlockIndex {
   readonly #source: AddressSource;
-  readonly #byBits: readonly { readonly bits: number; readonly nodes: ReadonlyMap<number, IndexNode> }[];
+  readonly #lengths: readonly BlocksOfLength[];
 
-  constructor(
-    source: AddressSource,
-    byBits: readonly { readonly bits: number; readonly nodes: ReadonlyMap<number, IndexNode> }[],
-  ) {
+  constructor(source: AddressSource, lengths: readonly BlocksOfLength[]) {
     this.#source = source;
-    this.#byBits = byBits;
+    this.#lengths = lengths;
   }
 
   probe(view: RequestView, known: number): number {
     let best = known;
     const address = this.#source.address(view);
-    if (address.family !== 4) return best;
-    for (const { bits, nodes } of this.#byBits) {
-      const node = nodes.get(mask(address.v4, bits));
+    for (const { family, bits, nodes } of this.#lengths) {
+      const node = family === address.family ? nodes.get(leadingBits(address, bits)) : undefined;
       if (node !== undefined) best = node.visit(view, best);
     }
     return best;
@@ -240,7 +243,7 @@ interface TextBuckets {
 
 interface BlockBuckets {
   readonly source: AddressSource;
-  readonly byBits: Map<number, Map<number, IndexNode>>;
+  readonly lengths: Map<string, BlocksOfLength>;
 }
 
 function assemble(always: readonly IndexedRule[], buckets: readonly Bucket[], depth: number): IndexNode {
@@ -249,10 +252,12 @@ function assemble(always: readonly IndexedRule[], buckets: readonly Bucket[], de
   for (const { key, entries } of buckets) {
     const node = buildNode(entries, depth + 1);
     if (key.form === 'block') {
-      const group: BlockBuckets = blocks.get(key.source.id) ?? { source: key.source, byBits: new Map() };
+      const { family, bits } = key.block;
+      const group: BlockBuckets = blocks.get(key.source.id) ?? { source: key.source, lengths: new Map() };
       blocks.set(key.source.id, group);
-      const nodes = group.byBits.get(key.bits) ?? new Map<number, IndexNode>();
-      group.byBits.set(key.bits, nodes.set(key.v4, node));
+      const length = group.lengths.get(`${family}/${bits}`) ?? { family, bits, nodes: new Map() };
+      group.lengths.set(`${family}/${bits}`, length);
+      length.nodes.set(leadingBits(key.block, bits), node);
     } else {
       const group: TextBuckets = texts.get(key.source.id) ?? {
         source: key.source,
@@ -267,12 +272,6 @@ function assemble(always: readonly IndexedRule[], buckets: readonly Bucket[], de
   return new IndexNode(
     always,
     [...texts.values()].map((group) => new TextIndex(group.source, group.exact, group.prefix, group.suffix)),
-    [...blocks.values()].map(
-      (group) =>
-        new BlockIndex(
-          group.source,
-          [...group.byBits].map(([bits, nodes]) => ({ bits, nodes })),
-        ),
-    ),
+    [...blocks.values()].map((group) => new BlockIndex(group.source, [...group.lengths.values()])),
   );
 }

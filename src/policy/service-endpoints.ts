@@ -52,7 +52,7 @@ export function endpointsOfService(config: MeshConfig, service: Service, port: S
   const entries = entriesSelected(config, service.namespace, selector).map((entry) =>
     entryEndpoint(config, entry.metadata.namespace, entry.spec, {
       labels: { ...entry.metadata.labels, ...entry.spec.labels },
-      port: entryPort(entry.spec, port.name, typeof port.targetPort === 'number' ? port.targetPort : port.port),
+      port: entryPort(entry.spec, [String(port.targetPort), port.name], numberOf(port)),
     }),
   );
   return [...pods, ...entries];
@@ -75,7 +75,7 @@ export function endpointsOfServiceEntry(
     const entries = entriesSelected(config, namespace, selector).map(({ metadata, spec }) =>
       entryEndpoint(config, namespace, spec, {
         labels: { ...metadata.labels, ...spec.labels },
-        port: entryPort(spec, port.name, number),
+        port: entryPort(spec, [port.name], number),
       }),
     );
     return [...pods, ...entries];
@@ -84,7 +84,7 @@ export function endpointsOfServiceEntry(
   if (written.length === 0)
     return isDns(entry) && !target.host.startsWith('*') ? [hostEndpoint(namespace, target.host, number)] : [];
   return written.map((spec) =>
-    entryEndpoint(config, namespace, spec, { labels: spec.labels ?? {}, port: entryPort(spec, port.name, number) }),
+    entryEndpoint(config, namespace, spec, { labels: spec.labels ?? {}, port: entryPort(spec, [port.name], number) }),
   );
 }
 
@@ -109,11 +109,18 @@ function entriesSelected(
   );
 }
 
-function entryPort(spec: WorkloadEntrySpec, name: string | undefined, fallback: number): number {
-  const { ports } = spec;
-  return (
-    (ports !== undefined && name !== undefined && Object.hasOwn(ports, name) ? ports[name] : undefined) ?? fallback
-  );
+/** Where a WorkloadEntry serves a port: under the first of the names that it lists, else at the number. */
+function entryPort(spec: WorkloadEntrySpec, names: readonly (string | undefined)[], fallback: number): number {
+  const { ports = {} } = spec;
+  for (const name of names) {
+    const listed = name !== undefined && Object.hasOwn(ports, name) ? ports[name] : undefined;
+    if (listed !== undefined) return listed;
+  }
+  return fallback;
+}
+
+function numberOf({ port, targetPort }: ServicePort): number {
+  return typeof targetPort === 'number' ? targetPort : port;
 }
 
 function podEndpoint(config: MeshConfig, pod: Workload, port: number): readonly Endpoint[] {

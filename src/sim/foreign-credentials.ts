@@ -3,7 +3,7 @@
  * @module
  */
 import { addMs, assertNever, DAY_MS, type Instant, type Rng } from '../core/index.ts';
-import type { SpiffeId } from '../identity/index.ts';
+import { type SpiffeId, trustDomainOf } from '../identity/index.ts';
 import {
   CertificateAuthority,
   createCsr,
@@ -18,7 +18,6 @@ import type { CallerCertificate } from './request.ts';
 export interface ForeignCredentialOptions {
   readonly certificate: CallerCertificate;
   readonly spiffeId: SpiffeId;
-  readonly trustDomain: string;
   readonly ca: MeshCa;
   readonly at: Instant;
   readonly key: KeyAlgorithm;
@@ -31,25 +30,32 @@ const EXPIRED_AGE_MS: number = 2 * DAY_MS;
 /** @returns nothing for `none`: the caller shows no certificate */
 export async function foreignCredential(options: ForeignCredentialOptions): Promise<Credential | undefined> {
   const { certificate, spiffeId, ca, at } = options;
+  // A genuine certificate of a trust domain that is not let in comes from that domain's own authority.
+  const own = ca.accepts(spiffeId);
   switch (certificate) {
     case 'none':
       return undefined;
     case 'mesh':
+      if (!own) return otherAuthority(options, at);
       return signed(options, (csr) => ca.sign(csr, { spiffeId, at, ttlMs: DAY_MS }));
     case 'expired': {
       const issuedAt = addMs(at, -EXPIRED_AGE_MS);
+      if (!own) return otherAuthority(options, issuedAt);
       return signed(options, (csr) => ca.intermediate.issueSvid(csr, { spiffeId, at: issuedAt, ttlMs: DAY_MS }));
     }
-    case 'rogue': {
-      const { trustDomain, key } = options;
-      const rogue = CertificateAuthority.createRoot({ trustDomain, at, key });
-      return signed(options, (csr) => rogue.issueSvid(csr, { spiffeId, at, ttlMs: DAY_MS }));
-    }
+    case 'rogue':
+      return otherAuthority(options, at);
     case 'self-signed':
       return selfSigned(spiffeId, at);
     default:
       return assertNever(certificate);
   }
+}
+
+function otherAuthority(options: ForeignCredentialOptions, at: Instant): Credential {
+  const { spiffeId, key } = options;
+  const other = CertificateAuthority.createRoot({ trustDomain: trustDomainOf(spiffeId), at, key });
+  return signed(options, (csr) => other.issueSvid(csr, { spiffeId, at, ttlMs: DAY_MS }));
 }
 
 function signed(

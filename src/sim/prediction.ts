@@ -19,6 +19,7 @@ import type { MeshCa } from './mesh-ca.ts';
 import { anchorsOf, certificateFacts, type Judge, judgeOf, rootKeyOf } from './predicted-certificate.ts';
 import type { MeshRequest, Outcome, OutcomeResult } from './request.ts';
 import type { RunningWorkload } from './running-workload.ts';
+import { lastForwarded } from './server-sidecar.ts';
 import type { Target } from './targets.ts';
 
 export interface PredictionInput {
@@ -55,11 +56,17 @@ export function predict(input: PredictionInput): Outcome {
             stage: predicted.refusal.stage,
             reason: predicted.refusal.reason,
             detail: 'predicted',
-            side: predicted.refusal.stage === 'verify-server' ? 'client' : 'server',
+            side: sideOf(predicted.refusal),
             applicationBytes: 0,
           },
         }),
   };
+}
+
+/** Who refused. What TLS makes of an answer that is not TLS is the client's verdict. */
+function sideOf({ stage, reason }: NonNullable<PredictedOutcome['refusal']>): 'client' | 'server' {
+  const byClient = stage === 'verify-server' || stage === 'connect' || reason === 'wrong_version_number';
+  return byClient ? 'client' : 'server';
 }
 
 function resultOf({ refusal, status }: PredictedOutcome): OutcomeResult {
@@ -105,7 +112,8 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
       reason: 'no sidecar in front of the application',
     };
   }
-  const decision = compiled.authorize(attributesOf(request, target, { ip: sourceIp(caller), seen }));
+  const asked = attributesOf(request, target, { ip: sourceIp(caller), serverIp: server.ip, seen });
+  const decision = compiled.authorize(asked);
   const denied = decision.decision === 'deny';
   return {
     ...base,
@@ -116,6 +124,8 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
     body: denied && decision.status === 403 ? 'RBAC: access denied' : '',
     decidedBy: decision.determining,
     reason: decision.reason,
+    asked,
+    decision,
   };
 }
 
@@ -126,13 +136,17 @@ function sourceIp({ running, kind }: CallerKind): string {
 function attributesOf(
   request: MeshRequest,
   target: Target,
-  from: { readonly ip: string; readonly seen: PredictedOutcome['server'] },
+  from: { readonly ip: string; readonly serverIp: string; readonly seen: PredictedOutcome['server'] },
 ): AuthorizationRequest {
   const { workload, endpoint } = target;
   const { principal, sni } = from.seen ?? {};
   return {
-    destination: { namespace: workload.namespace, workload: workload.name, port: endpoint.port },
-    source: { ip: from.ip, ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }) },
+    destination: { namespace: workload.namespace, workload: workload.name, port: endpoint.port, ip: from.serverIp },
+    source: {
+      ip: from.ip,
+      remoteIp: forwardedFor(request) ?? from.ip,
+      ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
+    },
     ...(sni === undefined ? {} : { connection: { sni } }),
     request: {
       method: request.method ?? 'GET',
@@ -141,6 +155,10 @@ function attributesOf(
       headers: request.headers ?? {},
     },
   };
+}
+
+function forwardedFor({ headers = {} }: MeshRequest): string | undefined {
+  return lastForwarded(Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-forwarded-for')?.[1]);
 }
 
 function questionOf(input: PredictionInput): OutcomeQuestion {
@@ -209,14 +227,18 @@ function certificateOf(
   return svid === undefined ? {} : { certificate: certificateFacts(svid, judge, ca) };
 }
 
+/** Certificates of trust domains that are not let in lead to another root. */
 function heldCertificate(
   caller: CallerKind & { readonly kind: 'tls' },
   ca: MeshCa,
 ): { readonly certificate?: CertificateFacts } {
   const { certificate, running } = caller;
   if (certificate === 'none') return {};
-  const names = [running?.spiffeId ?? 'spiffe://cluster.local/ns/default/sa/default'];
-  const foreign = certificate === 'rogue' || certificate === 'self-signed';
+  const names = [caller.spiffeId ?? running?.spiffeId ?? 'spiffe://cluster.local/ns/default/sa/default'];
+  const foreign =
+    certificate === 'rogue' ||
+    certificate === 'self-signed' ||
+    !names.some((name) => ca.bundles.trustDomains.some((own) => name.startsWith(`spiffe://${own}/`)));
   return {
     certificate: {
       names,

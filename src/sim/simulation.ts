@@ -30,9 +30,9 @@ import { MeshCa } from './mesh-ca.ts';
 import { outcomeOf } from './outcome.ts';
 import { portPolicy } from './port-policy.ts';
 import { predict } from './prediction.ts';
-import type { Caller, MeshRequest, Outcome } from './request.ts';
+import { type Caller, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
 import { listenFor } from './listen.ts';
-import { reportRequest } from './request-report.ts';
+import { reportExchange, unresolved } from './exchange-report.ts';
 import { watchRoot } from './root-renewal.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
@@ -58,6 +58,8 @@ export interface SimulationOptions {
   readonly workloads?: Readonly<Record<string, { readonly clockSkewMs?: number; readonly csr?: CsrPath }>>;
   /** Applications by `namespace/workload`; an echo where none is given. */
   readonly applications?: Readonly<Record<string, Application>>;
+  /** Loopback ports by `namespace/workload:port`; any free one where none is given. */
+  readonly listen?: Readonly<Record<string, number>>;
 }
 
 export class Simulation implements AsyncDisposable {
@@ -109,8 +111,33 @@ export class Simulation implements AsyncDisposable {
 
   static async start(options: SimulationOptions): Promise<Simulation> {
     const simulation = new Simulation(options);
-    simulation.#boot();
+    try {
+      simulation.#boot();
+      await simulation.#listenAsAsked();
+    } catch (error) {
+      await simulation.close();
+      throw error;
+    }
     return simulation;
+  }
+
+  /** Ports that were asked for by number open at once, so that a busy one shows at the start. */
+  async #listenAsAsked(): Promise<void> {
+    for (const name of Object.keys(this.#options.listen ?? {})) {
+      const target = parseWorkloadTarget(name);
+      if (target?.port === undefined) {
+        throw new MeshError(
+          'ERR_REQUEST_INVALID',
+          `\`${name}\` is not a workload port such as default/api-gateway:8080`,
+        );
+      }
+      const { workload } = this.#find(`${target.namespace}/${target.name}`);
+      const ports = this.#compiled.inboundPorts(workload).map(({ port }) => port);
+      if (!ports.includes(target.port)) {
+        throw new MeshError('ERR_REQUEST_INVALID', `\`${name}\`: the workload's ports are ${ports.join(', ')}`);
+      }
+      await this.#port(workload, target.port);
+    }
   }
 
   #boot(): void {
@@ -235,7 +262,7 @@ export class Simulation implements AsyncDisposable {
       route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
       once,
     });
-    reportRequest(this.events, request, { departure, target, outcome, flow: marks.flow });
+    reportExchange(this.events, request, { departure, target, outcome, flow: marks.flow });
     return outcome;
   }
 
@@ -351,9 +378,11 @@ export class Simulation implements AsyncDisposable {
       policy: () => this.#policy(`${running.name}:${port}`, workload, port),
       minVersion: this.#compiled.config.settings.minTlsVersion,
       closing: () => this.#closed,
+      listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
     running.ports.set(port, opening);
-    this.#disposal.defer(async () => (await opening).close());
+    // One that never opened needs no closing; who waits for it hears why.
+    this.#disposal.defer(async () => (await opening.catch(() => undefined))?.close());
     return opening;
   }
 
@@ -416,19 +445,4 @@ export class Simulation implements AsyncDisposable {
 
 function isClientSide(ref: PolicyRef): boolean {
   return ref.kind === 'DestinationRule' || ref.kind === 'ServiceEntry' || ref.kind === 'WorkloadEntry';
-}
-
-function unresolved(kind: 'no-endpoints' | 'unknown-host', detail: string, viaSidecar: boolean): Outcome {
-  const none = kind === 'no-endpoints';
-  return {
-    result: 'unreachable',
-    status: viaSidecar ? (none ? 503 : 502) : 0,
-    flags: none ? 'UH' : '-',
-    details: none ? 'no_healthy_upstream' : 'direct_response',
-    headers: {},
-    body: none ? 'no healthy upstream' : '',
-    decidedBy: [],
-    reason: detail,
-    connection: { security: 'none', resumed: false },
-  };
 }

@@ -32,11 +32,11 @@ export async function dial(route: OutboundRoute, dialler: Dialler): Promise<Dial
     address: route.address,
     ...(route.virtualSourceIp !== undefined && { sourceIp: route.virtualSourceIp }),
   });
-  if (passage === undefined) return open(route, route.address, dialler);
+  if (passage === undefined) return open(route, route, dialler);
   const way = await passage;
   if (!way.ok) return { ok: false, failure: { stage: 'connect', reason: way.reason, detail: way.detail } };
   try {
-    const dialled = await open(route, way.address, dialler);
+    const dialled = await open(route, way, dialler);
     if (dialled.ok) dialled.socket.once('close', () => way.release());
     else way.release();
     return dialled;
@@ -49,7 +49,13 @@ export async function dial(route: OutboundRoute, dialler: Dialler): Promise<Dial
 /** Starts a connection; `settle` is called once or more, the first call counts. */
 type Attempt = (settle: (dialled: Dialled) => void) => Socket;
 
-function open(route: OutboundRoute, address: Address, dialler: Dialler): Promise<Dialled> {
+/** Where to dial, and who is told the secrets. */
+interface Way {
+  readonly address: Address;
+  readonly onSecret?: (line: Uint8Array) => void;
+}
+
+function open(route: OutboundRoute, { address, onSecret }: Way, dialler: Dialler): Promise<Dialled> {
   const { tls } = route;
   if (tls === undefined) return ready(plainly(address, dialler), route, dialler);
   const credential = tls.identity();
@@ -58,7 +64,11 @@ function open(route: OutboundRoute, address: Address, dialler: Dialler): Promise
     return Promise.resolve(failed('handshake', 'unusable_credential', context.detail));
   }
   const security = credential === undefined ? 'tls' : 'mutual_tls';
-  return ready(securely({ tls, address, security, context: context.context }, dialler), route, dialler);
+  return ready(
+    securely({ tls, address, security, context: context.context, ...(onSecret && { onSecret }) }, dialler),
+    route,
+    dialler,
+  );
 }
 
 /** Runs an attempt under a time limit, and enters its socket in the books. */
@@ -102,17 +112,23 @@ function plainly(address: Address, dialler: Dialler): Attempt {
   };
 }
 
-interface SecureOptions {
+interface SecureOptions extends Way {
   readonly tls: OutboundTls;
-  readonly address: Address;
   readonly security: ConnectionSecurity;
   readonly context: SecureContext;
 }
 
-function securely({ tls, address, security, context }: SecureOptions, dialler: Dialler): Attempt {
+function securely({ tls, address, security, context, onSecret }: SecureOptions, dialler: Dialler): Attempt {
   const { alpn, verifyServer } = tls;
   const sni = tls.sni === undefined || tls.sni === '' || isIP(tls.sni) !== 0 ? undefined : tls.sni;
-  const options = { address, context, verifyServer, ...(sni !== undefined && { sni }), ...(alpn && { alpn }) };
+  const options = {
+    address,
+    context,
+    verifyServer,
+    ...(onSecret && { onSecret }),
+    ...(sni !== undefined && { sni }),
+    ...(alpn && { alpn }),
+  };
   return (settle) =>
     connectTls(options, (result, socket) => {
       if (!result.ok) {

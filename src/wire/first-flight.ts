@@ -2,7 +2,8 @@
  * Tells TLS, HTTP/1 and other protocols apart by the first bytes of a connection, and puts the bytes back.
  *
  * As Envoy's TLS and HTTP inspectors: a complete ClientHello is waited for; HTTP is recognised by a whole request line.
- * A client that says nothing, or stops in the middle, is closed after a while of wall time (Istio waits for ever).
+ * A client that says nothing is waited for, as in Istio (`protocolDetectionTimeout: 0s`); one that stops in the middle is
+ * closed after a while of wall time.
  * @module
  */
 import { METHODS } from 'node:http';

@@ -57,12 +57,11 @@ export class HttpConnection {
     else this.#socket.once('close', listener);
   }
 
-  /** Puts the connection by. One that has not carried a request yet is watched, so that its end is noticed. */
+  /** Puts the connection by. One that has not carried a request yet is read, or its end would not be noticed. */
   keep(): void {
     this.#isKept = true;
     if (this.#client !== undefined || this.#socket.listenerCount('data') > 0) return;
     this.#socket.on('data', this.#unexpected);
-    this.#socket.on('end', this.#unexpected);
     this.#socket.resume();
   }
 
@@ -103,7 +102,6 @@ export class HttpConnection {
     if (this.#client !== undefined) return this.#client;
     const socket = this.#socket;
     socket.off('data', this.#unexpected);
-    socket.off('end', this.#unexpected);
     socket.pause();
     let isTaken = false;
     this.#client = new Client('http://connection.invalid', {

@@ -79,10 +79,9 @@ export class InboundListener implements AsyncDisposable {
     const server = createServer({ noDelay: true });
     const host = options.host ?? '127.0.0.1';
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) =>
-        reject(new MeshError('ERR_WIRE_LISTEN', `cannot listen on ${host}: ${messageOf(error)}`, { cause: error })),
-      );
-      server.listen({ host, port: options.listenPort ?? 0 }, resolve);
+      const port = options.listenPort ?? 0;
+      server.once('error', (error) => reject(cannotListen(error, host, port)));
+      server.listen({ host, port }, resolve);
     });
     const bound = server.address();
     const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
@@ -92,6 +91,11 @@ export class InboundListener implements AsyncDisposable {
   /** Connections a chain has accepted and nobody has closed. */
   get connections(): number {
     return this.#connections;
+  }
+
+  /** Sockets that are open, in whatever state: those that have said nothing yet are counted too. */
+  get sockets(): number {
+    return this.#sockets.size;
   }
 
   /** Destroys every connection, whatever it is doing; the listener goes on. */
@@ -126,8 +130,10 @@ export class InboundListener implements AsyncDisposable {
     }
     this.#sockets.add(raw);
     const arrival: Arrival = { raw, remote: { host: remoteAddress, port: remotePort }, isRefused: false };
-    const timer = setTimeout(() => this.#refuse(arrival, 'handshake', 'timeout'), this.#handshakeTimeoutMs);
-    timer.unref();
+    let timer: NodeJS.Timeout | undefined;
+    const start = (): void => {
+      timer = setTimeout(() => this.#refuse(arrival, 'handshake', 'timeout'), this.#handshakeTimeoutMs).unref();
+    };
     const ready = (): void => clearTimeout(timer);
     raw.on('error', ignore);
     raw.once('close', () => {
@@ -135,10 +141,13 @@ export class InboundListener implements AsyncDisposable {
       this.#sockets.delete(raw);
     });
     if (this.#options.inspect === false) {
+      start();
       // A turn later the client has entered its port in the address book.
       setImmediate(() => this.#choose(arrival, { kind: 'raw', looksLike: 'tcp' }, ready));
       return;
     }
+    // A client that has said nothing yet is waited for, as in Istio: an idle connection must not depend on wall time.
+    raw.once('data', start);
     readFirstFlight(raw, (reading) => {
       if (reading.state === 'flight') this.#choose(arrival, reading.flight, ready);
       else this.#refuse(arrival, 'handshake', reading.reason, reading.detail);
@@ -305,6 +314,20 @@ export class InboundListener implements AsyncDisposable {
       ...(sni !== undefined && { sni }),
     });
   }
+}
+
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use: stop what listens there, or choose another one',
+  EACCES: 'permission denied: choose a port from 1024 on',
+};
+
+function cannotListen(error: Error, host: string, port: number): MeshError {
+  const code = 'code' in error ? String(error.code) : '';
+  const why = LISTEN_FAULTS[code] ?? messageOf(error);
+  return new MeshError('ERR_WIRE_LISTEN', `cannot listen on ${host}:${port}: ${why}`, {
+    cause: error,
+    details: { host, port },
+  });
 }
 
 function ignore(): void {}

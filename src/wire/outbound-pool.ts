@@ -76,6 +76,7 @@ export class OutboundPool implements AsyncDisposable {
       }
       if (this.#closed !== undefined) return { ok: false, failure: CLOSED };
       const mayRetry = !exchange.isSent || (IDEMPOTENT.has(call.method) && !isRetried);
+      // Not of a new connection: a server that closes them all would be tried for ever.
       if (!exchange.isStale || !wasKept || !mayRetry) return { ok: false, failure: exchange.failure };
       // A kept connection that was closed before anything was sent costs no try: there are only so many of them.
       isRetried ||= exchange.isSent;

@@ -1,5 +1,5 @@
 /** `meshproof authz` in its two forms, run in this process on manifests of its own. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -71,6 +71,29 @@ async function authz(...options: readonly string[]): Promise<Finished> {
   }
 }
 
+const PEER = {
+  apiVersion: 'security.istio.io/v1',
+  kind: 'PeerAuthentication',
+  metadata: { name: 'default', namespace: 'shop' },
+};
+const SIDECARS = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name: 'shop', labels: { 'istio-injection': 'enabled' } },
+};
+const SERVICE = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'web', namespace: 'shop' },
+  spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 'http', name: 'http' }] },
+};
+const PLAINTEXT = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'DestinationRule',
+  metadata: { name: 'web', namespace: 'shop' },
+  spec: { host: 'web', trafficPolicy: { tls: { mode: 'DISABLE' } } },
+};
+
 const ASK = ['--from', 'shop/cart', '--to', 'shop/web:http'];
 
 describe('authz --from --to', () => {
@@ -112,6 +135,40 @@ describe('authz --from --to', () => {
     ).toMatchObject(allow);
     expect(await decided('--plaintext', '--claim', 'groups=admin', '--header', 'x-a=2')).toMatchObject(allow);
     expect(await decided('--plaintext', '--tcp')).toMatchObject(deny);
+  });
+
+  it('takes the identity away where the two ends do not speak mutual TLS', async () => {
+    const peer = (spec: object): string => JSON.stringify({ ...PEER, spec });
+    const ask = async (...manifests: readonly string[]): Promise<string> => {
+      const file = join(folder, 'more', 'more.yaml');
+      await mkdir(join(folder, 'more'), { recursive: true });
+      await writeFile(file, manifests.join('\n---\n'));
+      const { stdout } = await authz(...ASK, '--path', '/api/x');
+      await rm(join(folder, 'more'), { recursive: true });
+      return stdout;
+    };
+    expect(await ask(peer({ mtls: { mode: 'STRICT' } }))).toContain('caller: cluster.local/ns/shop/sa/cart');
+    const off = await ask(peer({ mtls: { mode: 'DISABLE' } }));
+    expect(off).toContain('caller: no identity (PeerAuthentication disables mutual TLS on port 8080)');
+    expect(off).toContain('DENY');
+    const injected = JSON.stringify(SIDECARS);
+    const service = JSON.stringify(SERVICE);
+    expect(await ask(injected, service)).toContain('caller: cluster.local/ns/shop/sa/cart');
+    expect(await ask(injected, service, JSON.stringify(PLAINTEXT))).toMatch(/caller: no identity \(.*DISABLE/);
+  });
+
+  it('warns on stderr of what Istio passes over in silence', async () => {
+    const warnings: string[] = [];
+    vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => warnings.push(String(chunk)) > 0);
+    const spec = { action: 'CUSTOM', provider: { name: 'nobody' }, rules: [{}] };
+    const custom = { ...PEER, kind: 'AuthorizationPolicy', metadata: { name: 'ext', namespace: 'shop' }, spec };
+    const file = join(folder, 'ext.yaml');
+    await writeFile(file, JSON.stringify(custom));
+    const { stdout } = await authz(...ASK, '-o', 'json').finally(() => rm(file));
+    expect(warnings.join('')).toBe(
+      'warning: AuthorizationPolicy shop/ext: provider.name: `nobody` is no external authorizer: what the rules match is refused\n',
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ decision: 'deny', determining: [{ name: 'ext' }] });
   });
 
   it('takes labels for a server that no manifest declares', async () => {

@@ -50,9 +50,9 @@ export function analyzeVerb(program: Command): void {
       'after',
       `
 Examples:
-  meshproof analyze k8s/
-  kustomize build overlays/prod | meshproof analyze -
-  meshproof analyze k8s/ -o sarif > analyze.sarif`,
+  $ meshproof analyze k8s/
+  $ kustomize build overlays/prod | meshproof analyze -
+  $ meshproof analyze k8s/ -o sarif > analyze.sarif`,
     )
     .action(analyze);
 }

@@ -18,7 +18,7 @@ import {
   service,
   servicePort,
   workload,
-} from '../../unit/policy/resources.ts';
+} from '../../kit/mesh-resources.ts';
 
 const NAMESPACES = ['istio-system', 'a', 'b', 'c'] as const;
 const APPS = ['x', 'y'] as const;

@@ -6,7 +6,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { JwtRule } from '../../../src/istio/index.ts';
 import { compileRequestAuthentication } from '../../../src/policy/request-authentication.ts';
-import { config, requestAuthentication } from '../../unit/policy/resources.ts';
+import { config, requestAuthentication } from '../../kit/mesh-resources.ts';
 import {
   answer,
   authenticate,
@@ -456,7 +456,7 @@ describe('istio-jwt/keys', () => {
     expect(await answer(ruled({ issuer: 'a', jwks: text }), {})).toBe('200 -');
   });
 
-  it('asks the function handed in for jwksUri, once, and refuses every token where it has nothing', async () => {
+  it('asks the function handed in for jwksUri until it answers, and refuses every token as long as it does not', async () => {
     const rule = { issuer: 'a', jwksUri: 'https://issuer.example/jwks' };
     const asked: unknown[] = [];
     const compiled = compileRequestAuthentication(ruled(rule), {
@@ -469,6 +469,10 @@ describe('istio-jwt/keys', () => {
     expect((await compiled.authenticate(httpbin, request)).ok).toBe(true);
     expect((await compiled.authenticate(httpbin, request)).ok).toBe(true);
     expect(asked).toEqual([rule]);
+    const answers = [undefined, jwks(a)];
+    const late = compileRequestAuthentication(ruled(rule), { jwks: () => answers.shift() });
+    expect((await late.authenticate(httpbin, request)).ok).toBe(false);
+    expect((await late.authenticate(httpbin, request)).ok).toBe(true);
     expect(await answer(ruled(rule), bearer(goodA))).toBe('401 Jwt verification fails');
     expect(await answer(ruled(rule), bearer(goodA), () => Promise.reject(new Error('offline')))).toBe(
       '401 Jwt verification fails',

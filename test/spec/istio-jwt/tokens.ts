@@ -9,7 +9,7 @@ import {
   type RefusedRequest,
   type TokenRequest,
 } from '../../../src/policy/request-authentication.ts';
-import { config, requestAuthentication } from '../../unit/policy/resources.ts';
+import { config, requestAuthentication } from '../../kit/mesh-resources.ts';
 
 export interface Signer {
   readonly alg: string;

@@ -11,7 +11,7 @@ import {
   serviceEntry,
   servicePort,
   workload,
-} from '../policy/resources.ts';
+} from '../../kit/mesh-resources.ts';
 
 const WORLD: MeshConfig = config({
   workloads: [

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import type { FilterChain, FirstFlight, InboundExchange } from '../../../src/wire/index.ts';
@@ -189,7 +190,6 @@ describe('one byte at a time', () => {
 
 describe('slow and silent clients', () => {
   it.each([
-    { name: 'nothing', sent: [] },
     { name: 'half a ClientHello', sent: [Uint8Array.of(0x16, 3, 1, 2, 0, 1)] },
     { name: 'half a method', sent: ['GE'] },
   ])('closes a client that sends $name', async ({ sent }) => {
@@ -198,6 +198,19 @@ describe('slow and silent clients', () => {
     expect(heard.bytes).toHaveLength(0);
     expect(world.seen.refused).toMatchObject([{ stage: 'handshake', reason: 'timeout', applicationBytes: 0 }]);
     expect(world.seen.refused).toHaveLength(1);
+  });
+
+  it('waits for a client that has said nothing yet, and serves it in the end', async () => {
+    await using world = await startWorld({ handshakeTimeoutMs: 20, chain: () => 'plain-http' });
+    const socket = connect(world.listener.address);
+    await once(socket, 'connect');
+    await new Promise((resolve) => setTimeout(resolve, 80));
+    expect(world.listener).toMatchObject({ sockets: 1, connections: 0 });
+    socket.write('GET / HTTP/1.1\r\nhost: backend\r\n\r\n');
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toContain('HTTP/1.1 200');
+    expect(world.seen.refused).toEqual([]);
+    socket.destroy();
   });
 
   it('closes a client that stops in the middle of a handshake', async () => {
@@ -414,6 +427,15 @@ describe('closing', () => {
     expect(world.addresses.size).toBe(0);
     expect(BACKEND.chain).toHaveLength(2);
     expect(strictHttp({ kind: 'raw', looksLike: 'tcp' })).toBe('refuse');
+  });
+
+  it('is not a refusal to those who are in the middle of a handshake', async () => {
+    await using world = await startWorld();
+    const said = [say(world.listener.address, [await recordClientHello({})]), say(world.listener.address, ['GET'])];
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await world.listener.close();
+    await Promise.all(said);
+    expect(world.seen.refused).toEqual([]);
   });
 
   it('returns to where it was after hundreds of connections that came and went', async () => {
