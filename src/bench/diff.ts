@@ -11,7 +11,8 @@ import { compileMesh } from '../policy/index.ts';
 import type { Bench, BenchContext, Curve, Findings, Skipped, Table } from './bench.ts';
 import { fleetOf, nameOf } from './fleet.ts';
 import { type Contender, measurementOf, perCall, takeTurns } from './rounds.ts';
-import { growthOf, type Point } from './statistics.ts';
+import { growingSeries } from './growing-series.ts';
+import type { Point } from './statistics.ts';
 
 export interface DiffParameters {
   readonly workloads: readonly number[];
@@ -70,7 +71,7 @@ function curvesOf(series: ReadonlyMap<string, readonly Point[]>): Curve[] {
     yLabel: 'ms',
     series: [...series]
       .filter(([name, points]) => name.includes(`, by ${xLabel}`) && points.length > 1)
-      .map(([name, points]) => ({ name, points, growth: growthOf(points) })),
+      .map(([name, points]) => growingSeries(name, points)),
   });
   return ['workloads', 'policies'].map(of).filter(({ series: own }) => own.length > 0);
 }
