@@ -27,7 +27,7 @@ export const diffBench: Bench<DiffParameters> = {
   name: 'diff',
   question: 'What do questions about policies cost, and how does that grow with the mesh?',
   parameters: {
-    smoke: { workloads: [2, 4], policies: [2], rounds: 1 },
+    smoke: { workloads: [2, 4], policies: [2], rounds: 3 },
     full: { workloads: [10, 100, 1_000], policies: [10, 100, 1_000], rounds: 7 },
   },
   measure,
