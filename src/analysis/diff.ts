@@ -98,11 +98,6 @@ export function diff(before: MeshConfig, after: MeshConfig, options: DiffOptions
   return new Comparison(before, after, options).run();
 }
 
-/** Whether two configurations let the same requests in, everywhere. */
-export function areEquivalent(before: MeshConfig, after: MeshConfig, options: DiffOptions = {}): boolean {
-  return diff(before, after, options).findings.length === 0;
-}
-
 interface Pair {
   readonly name: string;
   readonly before: Subject | undefined;

@@ -27,6 +27,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'which requests two configurations answer differently, each with a witness',
     load: async () => (await import('./verbs/diff.ts')).diffVerb,
   },
+  'who-can': {
+    summary: 'every class of callers and requests that a port lets in',
+    load: async () => (await import('./verbs/who-can.ts')).whoCanVerb,
+  },
+  query: {
+    summary: 'connectivity, assertions, dead rules, equivalence, blast radius, permissiveness',
+    load: async () => (await import('./verbs/query.ts')).queryVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
