@@ -154,7 +154,7 @@ class Comparison {
         this.#compare({ name: subject.name, before: subject, after: subject });
       }
     }
-    this.#findings.push(...reachabilityFindings(this.#before.config, this.#after.config));
+    this.#findings.push(...reachabilityFindings(this.#before, this.#after));
     let states = 0;
     let walks = 0;
     for (const walked of this.#walks.values()) {
