@@ -27,6 +27,18 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'decide one request, or a stream of them, and say why',
     load: async () => (await import('./verbs/authz.ts')).authzVerb,
   },
+  diff: {
+    summary: 'which requests two configurations answer differently, each with a witness',
+    load: async () => (await import('./verbs/diff.ts')).diffVerb,
+  },
+  'who-can': {
+    summary: 'every class of callers and requests that a port lets in',
+    load: async () => (await import('./verbs/who-can.ts')).whoCanVerb,
+  },
+  query: {
+    summary: 'connectivity, assertions, dead rules, equivalence, blast radius, permissiveness',
+    load: async () => (await import('./verbs/query.ts')).queryVerb,
+  },
   'tls-check': {
     summary: 'check that client and server TLS modes agree',
     load: async () => (await import('./verbs/tls-check.ts')).tlsCheckVerb,
