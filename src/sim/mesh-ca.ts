@@ -10,7 +10,7 @@
  * those of the mesh configuration.
  * @module
  */
-import { addMs, assertNever, DAY_MS, HOUR_MS, type Instant, MeshError, messageOf, type Rng } from '../core/index.ts';
+import { addMs, assertNever, DAY_MS, type Instant, MeshError, messageOf, type Rng } from '../core/index.ts';
 import { parseSpiffeId, type SpiffeId, trustDomainOf } from '../identity/index.ts';
 import {
   Certificate,
@@ -24,8 +24,6 @@ import type { PeerVerdict } from '../wire/index.ts';
 import { Revocations } from './revocations.ts';
 import { BundleComposer, type TrustedRoots } from './trusted-roots.ts';
 
-/** DEFAULT_WORKLOAD_CERT_TTL of istiod. */
-export const DEFAULT_LEAF_TTL_MS: number = 24 * HOUR_MS;
 /** CITADEL_SELF_SIGNED_CA_CERT_TTL of istiod. */
 const ROOT_TTL_MS: number = 3_650 * DAY_MS;
 const INTERMEDIATE_TTL_MS: number = 365 * DAY_MS;
