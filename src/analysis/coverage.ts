@@ -129,20 +129,21 @@ export class CoverageFold {
       const observing = isObserving(policy);
       const implicit = decision.decision === 'deny' && decision.determining.length === 0;
       const action = policy.spec.action ?? 'ALLOW';
-      if (determining.length > 0 || (implicit && action === 'ALLOW')) this.#hit(ref, '');
+      let took = determining.length > 0 || (implicit && action === 'ALLOW');
       for (const index of (policy.spec.rules ?? []).keys()) {
         const match = probes.match(policy, index, asked);
         const decided = determining.some((by) => by.rule === index) || (observing && match.matches);
+        took ||= decided;
         if (decided) this.#ruleDecided(ref, index, match);
         const open = action === 'ALLOW' ? implicit : decision.determining.length === 0 || decision.decision === 'allow';
         if (!match.matches && !observing && open)
           for (const part of match.decisive) this.#refused(ref, pathText(part.path));
       }
+      if (took) this.#hit(ref, '');
     }
   }
 
   #ruleDecided(ref: PolicyRef, index: number, match: RuleMatch): void {
-    this.#hit(ref, '');
     this.#hit(ref, pathText(['rules', index]));
     for (const part of match.held) this.#hit(ref, pathText(part.path));
   }

@@ -16,6 +16,8 @@ export interface MutantResult {
   readonly fate: MutantFate;
   /** Id of the test that noticed. */
   readonly killedBy?: string;
+  /** Where no request a test can send shows it: in words, what the exact diff found. */
+  readonly difference?: string;
   /** A request that tells the mutant from the original: what a missing test would ask. */
   readonly witness?: {
     readonly request: MeshRequest;

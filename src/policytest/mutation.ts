@@ -3,10 +3,10 @@
  *
  * Every mutant is tried at the model level, the static tests first and the timeline where they notice nothing. A mutant
  * that no test notices is held against the original by requests on the edges of both: one that they answer differently
- * is the witness a missing test would use. Where there is none the mutant counts as equivalent.
+ * is the witness a missing test would use. Where there is none the exact diff decides whether the two differ at all.
  * @module
  */
-import { mutate, type Mutant } from '../analysis/index.ts';
+import { diff, mutate, type Mutant } from '../analysis/index.ts';
 import { MeshError } from '../core/index.ts';
 import type { MeshConfig } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
@@ -20,8 +20,6 @@ import { Judge } from './verdict.ts';
 
 export interface MutationOptions {
   readonly shard?: Shard;
-  /** Whether two configurations decide every request alike, where that can be known exactly. */
-  readonly isEquivalent?: (before: MeshConfig, after: MeshConfig) => boolean | undefined;
   readonly onMutant?: (result: MutantResult) => void;
 }
 
@@ -31,7 +29,7 @@ export async function mutationScore(suite: Suite, options: MutationOptions = {})
   const results: MutantResult[] = [];
   for (const mutant of mutate(suite.config)) {
     if (options.shard !== undefined && !isInShard(`${suite.file} ${mutant.id}`, options.shard)) continue;
-    const result = await trial.judge(mutant, options.isEquivalent);
+    const result = await trial.judge(mutant);
     results.push(result);
     options.onMutant?.(result);
   }
@@ -63,7 +61,7 @@ class Trial implements AsyncDisposable {
     return trial;
   }
 
-  async judge(mutant: Mutant, isEquivalent: MutationOptions['isEquivalent']): Promise<MutantResult> {
+  async judge(mutant: Mutant): Promise<MutantResult> {
     const { id, operator, file, line, config } = mutant;
     const base = {
       id,
@@ -77,7 +75,10 @@ class Trial implements AsyncDisposable {
     if (killedBy !== undefined) return { ...base, fate: 'killed', killedBy };
     const witness = this.#witness();
     if (witness !== undefined) return { ...base, fate: 'survived', witness };
-    return { ...base, fate: isEquivalent?.(this.#suite.config, config) === false ? 'survived' : 'equivalent' };
+    const [difference] = diff(this.#suite.config, config).findings;
+    return difference === undefined
+      ? { ...base, fate: 'equivalent' }
+      : { ...base, fate: 'survived', difference: difference.summary };
   }
 
   #noticed(): string | undefined {

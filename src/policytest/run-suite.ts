@@ -175,12 +175,14 @@ const SKIPPED: Checked = { status: 'skipped', actual: '', differences: [], expla
 
 async function asked(
   mesh: Mesh,
-  { request, line, name }: TestCase,
+  { request, line, name, step }: TestCase,
   level: TestLevel,
 ): Promise<readonly [wire: Outcome | undefined, model: Outcome | undefined]> {
   try {
     const model = level === 'wire' ? undefined : mesh.predict(request);
-    return [level === 'model' ? undefined : await mesh.request(request), model];
+    // A connection that was opened earlier would outlive a certificate that has run out since.
+    const fresh = step !== undefined;
+    return [level === 'model' ? undefined : await mesh.simulation.request(request, { fresh }), model];
   } catch (error) {
     if (!(error instanceof MeshError)) throw error;
     throw new MeshError(error.code, `test \`${name}\` (line ${line}): ${messageOf(error)}`, { cause: error });

@@ -28,7 +28,7 @@ export function parseTestFile(text: string, origin: string): TestDocument {
   const [object, second] = objects;
   if (object === undefined) refuse([`${origin}: the file is empty; expected a MeshTest`]);
   if (second !== undefined) refuse([`${at(second, [])}: a policy-test file is one document`]);
-  const result = meshTestSchema.safeParse(object.value, { reportInput: true });
+  const result = meshTestSchema.safeParse(object.value);
   if (!result.success) refuse(result.error.issues.flatMap((issue) => faultsOf(issue, [], object)));
   const faults: string[] = [];
   return {
@@ -69,23 +69,35 @@ function faultsOf(issue: z.core.$ZodIssue, above: ConfigPath, object: SourceObje
     if (meant !== undefined) return meant.flatMap((inner) => faultsOf(inner, path, object));
   }
   const label = formatPath(path);
-  return [`${at(object, path)}: ${label === '' ? '' : `${label}: `}${plainMessage(issue)}`];
+  return [
+    `${at(object, path)}: ${label === '' ? '' : `${label}: `}${plainMessage(issue, valueAt(object.value, path))}`,
+  ];
 }
 
 /** Of the forms a field can take, the one whose own fields were looked at: not one that is another type altogether. */
 function closestForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
-  const fits = forms.filter((issues) => issues.every(({ code, path }) => code !== 'invalid_type' || path.length > 0));
-  return fits.find((issues) => issues.length > 0);
+  const inside = forms.find((issues) =>
+    issues.every(({ code, path }) => path.length > 0 || code === 'unrecognized_keys' || code === 'invalid_union'),
+  );
+  return inside ?? forms.find((issues) => issues.every(({ code, path }) => code !== 'invalid_type' || path.length > 0));
 }
 
-function plainMessage(issue: z.core.$ZodIssue): string {
+function valueAt(value: unknown, path: ConfigPath): unknown {
+  return path.reduce<unknown>(
+    (at, step) =>
+      typeof at === 'object' && at !== null ? Object.entries(at).find(([key]) => key === String(step))?.[1] : undefined,
+    value,
+  );
+}
+
+function plainMessage(issue: z.core.$ZodIssue, input: unknown): string {
   if (issue.code === 'invalid_value') {
     const values = issue.values.map(String);
-    const near = typeof issue.input === 'string' ? didYouMean(issue.input, values) : '';
+    const near = typeof input === 'string' ? didYouMean(input, values) : '';
     return `expected ${values.map((value) => `\`${value}\``).join(' or ')}${near}`;
   }
   if (issue.code === 'invalid_type')
-    return issue.input === undefined ? `missing; expected ${issue.expected}` : `expected ${issue.expected}`;
+    return input === undefined ? `missing; expected ${issue.expected}` : `expected ${issue.expected}`;
   if (issue.code === 'invalid_union') return 'none of the forms this field can take';
   return issue.message === 'Invalid input' ? 'not valid here' : issue.message;
 }

@@ -3,7 +3,6 @@
  * @module
  */
 import { CoverageFold } from '../analysis/index.ts';
-import type { MeshConfig } from '../istio/index.ts';
 import { mutationScore } from './mutation.ts';
 import { mutationReport, type MutantResult } from './mutation-report.ts';
 import { type Evidence, runSuite } from './run-suite.ts';
@@ -24,7 +23,6 @@ export interface TestRunOptions {
   readonly stopwatch: () => number;
   readonly signal?: AbortSignal;
   readonly onResult?: (result: TestResult) => void;
-  readonly isEquivalent?: (before: MeshConfig, after: MeshConfig) => boolean | undefined;
 }
 
 /** Reads all files before it runs the first test: one that cannot be read stops everything. */
@@ -53,7 +51,7 @@ export async function runSuites(suites: readonly Suite[], options: TestRunOption
     if (options.bail === true && results.some(({ status }) => status === 'failed')) break;
     const whole = results.every(({ status }) => status !== 'failed') && options.signal?.aborted !== true;
     if (options.mutate === true && whole)
-      mutants.push(...(await mutationScore(suite, only(options, ['shard', 'isEquivalent']))).mutants);
+      mutants.push(...(await mutationScore(suite, only(options, ['shard']))).mutants);
   }
   return {
     version: options.version,

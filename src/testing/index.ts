@@ -28,11 +28,5 @@ export {
   type Verdict,
 } from './laws.ts';
 export { manifestsOf } from './manifests.ts';
-export {
-  type MeshCommand,
-  type MeshCommandOptions,
-  meshCommands,
-  type MeshModel,
-  meshModel,
-} from './mesh-commands.ts';
+export { type MeshCommand, type MeshCommandOptions, meshCommands, type MeshModel, meshModel } from './mesh-commands.ts';
 export { authorizationRequests, requestText, type World } from './world.ts';

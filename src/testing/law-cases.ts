@@ -7,7 +7,7 @@ import type { AuthorizationPolicy, MeshConfig } from '../istio/index.ts';
 import type { Caller } from '../sim/index.ts';
 import { namesOf, printing, world, worldText } from './arbitraries.ts';
 import { type LawCase, type LawName, reversed, withoutPoliciesOf } from './laws.ts';
-import { manifestsOf, policiesOf } from './manifests.ts';
+import { policiesOf } from './manifests.ts';
 import { authorizationDraft, ruleDraft } from './policy-arbitraries.ts';
 import type { World } from './world.ts';
 
@@ -46,10 +46,22 @@ const CASES: Readonly<Record<LawName, () => fc.Arbitrary<LawCase>>> = {
     }),
   'order-is-irrelevant': () =>
     world({ modes: [] }).map((within) => ({ world: within, after: reversed(within.config) })),
+  'diff-is-exact': () =>
+    fc
+      .record({
+        within: world({ modes: [], bareWorkloads: false, maxWorkloads: 3, maxPolicies: 2 }),
+        added: authorizationDraft({ maxRules: 2 }),
+      })
+      .map(({ within, added }) => ({
+        world: within,
+        after: plus(within.config, added(namesOf(within.config), 'added')),
+      })),
   'strict-admits-no-plaintext': () =>
     world({ ...STARTED, modes: ['STRICT'], bareWorkloads: false }).map((within) => ({ world: strict(within) })),
   'rotation-loses-no-request': () =>
-    world({ ...STARTED, maxRequests: 3 }).map((within) => ({ world: printing(within) })),
+    world({ ...STARTED, maxWorkloads: 2, maxPolicies: 1, maxRequests: 2 }).map((within) => ({
+      world: printing(within),
+    })),
   'model-and-wire-agree': () => world(STARTED).map((within) => ({ world: printing(within) })),
 };
 
@@ -93,9 +105,4 @@ function strict(within: World): World {
 
 function plus(config: MeshConfig, policy: AuthorizationPolicy): MeshConfig {
   return { ...config, authorizationPolicies: [...config.authorizationPolicies, policy] };
-}
-
-/** What a counterexample file holds of a configuration. */
-export function configText(config: MeshConfig): string {
-  return manifestsOf(config);
 }

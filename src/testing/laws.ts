@@ -5,6 +5,7 @@
  * or an evaluator or a mesh of your own.
  * @module
  */
+import { diff } from '../analysis/index.ts';
 import { MeshError } from '../core/index.ts';
 import { type MeshConfig, selects } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
@@ -34,6 +35,8 @@ export interface LawSubject {
   /** Decides requests under a configuration. */
   decide(config: MeshConfig): (request: AuthorizationRequest) => Verdict;
   start(config: MeshConfig): Promise<MeshSubject>;
+  /** For each class of requests that two configurations decide differently, one of them. */
+  differences(before: MeshConfig, after: MeshConfig): readonly AuthorizationRequest[];
 }
 
 /** The product itself. */
@@ -43,6 +46,10 @@ export const MESHPROOF: LawSubject = {
     return (request) => compiled.authorize(request).decision;
   },
   start: (config) => Mesh.start({ config }),
+  differences: (before, after) =>
+    diff(before, after)
+      .findings.filter(({ kind }) => kind === 'newly-allowed' || kind === 'newly-denied')
+      .map(({ witness }) => witness),
 };
 
 export interface Law {
@@ -60,6 +67,7 @@ export type LawName =
   | 'adding-allow-rule-never-narrows'
   | 'removing-last-allow-opens'
   | 'order-is-irrelevant'
+  | 'diff-is-exact'
   | 'strict-admits-no-plaintext'
   | 'rotation-loses-no-request'
   | 'model-and-wire-agree';
@@ -124,6 +132,23 @@ const orderIsIrrelevant: Law = {
     ),
 };
 
+const diffIsExact: Law = {
+  name: 'diff-is-exact',
+  claim: 'the diff of two configurations is empty exactly when they decide every request alike',
+  starts: false,
+  check: ({ world, after }, subject) => {
+    if (after === undefined) return undefined;
+    const [was, is] = [subject.decide(world.config), subject.decide(after)];
+    const witnesses = subject.differences(world.config, after);
+    const wrong = witnesses.find((request) => was(request) === is(request));
+    if (wrong !== undefined) return `the diff has a witness that is decided alike: ${askedText(wrong)}`;
+    const missed = authorizationRequests(world).find((request) => was(request) !== is(request));
+    return missed === undefined || witnesses.length > 0
+      ? undefined
+      : `the diff is empty, but decided differently is ${askedText(missed)}`;
+  },
+};
+
 const strictAdmitsNoPlaintext: Law = {
   name: 'strict-admits-no-plaintext',
   claim: 'where STRICT is in force, no byte that came in plaintext reaches the application',
@@ -183,6 +208,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   'adding-allow-rule-never-narrows': addingAllowRule,
   'removing-last-allow-opens': removingLastAllow,
   'order-is-irrelevant': orderIsIrrelevant,
+  'diff-is-exact': diffIsExact,
   'strict-admits-no-plaintext': strictAdmitsNoPlaintext,
   'rotation-loses-no-request': rotationLosesNoRequest,
   'model-and-wire-agree': modelAndWireAgree,

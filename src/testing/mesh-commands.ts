@@ -44,9 +44,9 @@ export function meshCommands(options: MeshCommandOptions): fc.Arbitrary<Iterable
       request({ world }).map((each) => new Call(each)),
       authorization.map((policy) => new Apply(policy)),
       peer.map((policy) => new Apply(policy)),
-      fc.tuple(fc.constantFrom('AuthorizationPolicy', 'PeerAuthentication'), fc.nat({ max: 7 })).map(
-        ([kind, index]) => new Remove(kind, index),
-      ),
+      fc
+        .tuple(fc.constantFrom('AuthorizationPolicy', 'PeerAuthentication'), fc.nat({ max: 7 }))
+        .map(([kind, index]) => new Remove(kind, index)),
       fc.constantFrom('1m', '1h', '6h', '13h').map((duration) => new Advance(duration)),
       fc.constant(new RotateNow()),
       fc.boolean().map((available) => new SetCa(available)),
@@ -77,7 +77,8 @@ class Call implements MeshCommand {
 
   async run(model: MeshModel, mesh: Mesh): Promise<void> {
     const predicted = mesh.predict(this.#request);
-    const outcome = await mesh.request(this.#request);
+    // A connection of an earlier call would outlive certificates that have run out since.
+    const outcome = await mesh.simulation.request(this.#request, { fresh: true });
     const [difference] = disagreements(outcome, predicted);
     if (difference !== undefined) throw new Error(`${difference}: ${this.toString()}`);
     // What was decided was decided under the configuration the model has.

@@ -150,7 +150,8 @@ export function authorizationDraft(
         spec: {
           ...(labels === undefined ? {} : { selector: { matchLabels: labels } }),
           action,
-          rules: rules.map((draft) => draft(names)),
+          // Istio refuses a DENY without rules; one empty rule denies everything.
+          rules: rules.length === 0 && action !== 'ALLOW' ? [{}] : rules.map((draft) => draft(names)),
         },
       };
     });
