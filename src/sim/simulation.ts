@@ -423,7 +423,8 @@ export class Simulation implements AsyncDisposable {
 
   /** Seeded, in the shape of a UUID. */
   #requestId(): string {
-    const hex = [...this.#requestIds.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    let hex = '';
+    for (const byte of this.#requestIds.bytes(16)) hex += HEX_OCTETS[byte] ?? '';
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
 
@@ -442,6 +443,9 @@ export class Simulation implements AsyncDisposable {
     await this.close();
   }
 }
+
+/** `00` to `ff`. */
+const HEX_OCTETS: readonly string[] = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
 
 function isClientSide(ref: PolicyRef): boolean {
   return ref.kind === 'DestinationRule' || ref.kind === 'ServiceEntry' || ref.kind === 'WorkloadEntry';

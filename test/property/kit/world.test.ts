@@ -65,7 +65,7 @@ describe(`world() (seed ${seed})`, () => {
       fc.property(world(), () => false),
       { seed, numRuns: 1 },
     );
-    const [{ config }] = counterexample ?? [{ config: undefined }];
+    const config = counterexample?.[0].config;
     expect(config?.workloads).toHaveLength(1);
     expect(config?.authorizationPolicies).toEqual([]);
     expect(config?.peerAuthentications).toEqual([]);
