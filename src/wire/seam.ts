@@ -85,7 +85,7 @@ export class Seam implements AsyncDisposable {
     });
     this.#relays.add(relay);
     void relay.closed.then(() => this.#relays.delete(relay));
-    const listeners = rules.filter(({ onSecret }) => onSecret !== undefined);
+    const listeners = rules.filter((rule) => rule.onSecret !== undefined);
     return {
       ok: true,
       address: relay.address,
@@ -115,11 +115,9 @@ export class Seam implements AsyncDisposable {
 }
 
 /** A rule that only knows of virtual delays leaves the socket direct. */
-function isInterposed({ onConnect, onOpen, onBytes, onSecret, onClose, delayMs, virtualDelayMs }: WireRule): boolean {
-  return (
-    virtualDelayMs === undefined ||
-    [onConnect, onOpen, onBytes, onSecret, onClose, delayMs].some((part) => part !== undefined)
-  );
+function isInterposed(rule: WireRule): boolean {
+  const parts = ['onConnect', 'onOpen', 'onBytes', 'onSecret', 'onClose', 'delayMs'] as const;
+  return rule.virtualDelayMs === undefined || parts.some((part) => rule[part] !== undefined);
 }
 
 function firstFate(rules: readonly WireRule[], link: Link): { readonly fate: ConnectFate; readonly detail: string } {
