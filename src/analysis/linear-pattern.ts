@@ -7,7 +7,7 @@
  * What a value means stays with the matchers of `src/policy`; `test/property/analysis` holds the two together.
  * @module
  */
-import { isPathTemplate } from '../policy/path-matcher.ts';
+import { isPathTemplate } from '../istio/path-template.ts';
 import { asciiLower, parseTextPattern, type TextPattern } from '../policy/text-matcher.ts';
 
 /** Sets of characters that patterns name. */

@@ -45,6 +45,6 @@ export function parseOutputFormat(text: string): OutputFormat {
 /** Writes `value` in the asked form; `table` renders it for people. */
 export function writeOutput(format: OutputFormat, value: unknown, table: (wide: boolean) => string): void {
   if (format === 'json') process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
-  else if (format === 'yaml') process.stdout.write(stringify(value));
+  else if (format === 'yaml') process.stdout.write(stringify(value, { aliasDuplicateObjects: false }));
   else process.stdout.write(table(format === 'wide'));
 }

@@ -19,6 +19,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'run a scenario on the virtual clock (default: the shop of the brief)',
     load: async () => (await import('./verbs/run.ts')).runVerb,
   },
+  audit: {
+    summary: 'check best practices, with evidence',
+    load: async () => (await import('./verbs/audit.ts')).auditVerb,
+  },
   authz: {
     summary: 'decide one request, or a stream of them, and say why',
     load: async () => (await import('./verbs/authz.ts')).authzVerb,
@@ -35,9 +39,49 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'connectivity, assertions, dead rules, equivalence, blast radius, permissiveness',
     load: async () => (await import('./verbs/query.ts')).queryVerb,
   },
+  'tls-check': {
+    summary: 'check that client and server TLS modes agree',
+    load: async () => (await import('./verbs/tls-check.ts')).tlsCheckVerb,
+  },
+  get: {
+    summary: 'list policies in kubectl’s tables: get pa|ap|ra|dr',
+    load: async () => (await import('./verbs/get.ts')).getVerb,
+  },
+  analyze: {
+    summary: 'validate manifests as istiod would, and find what it would not',
+    load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
+  },
+  test: {
+    summary: 'run policy tests (*.mesh-test.yaml)',
+    load: async () => (await import('./verbs/test.ts')).testVerb,
+  },
+  'merge-reports': {
+    summary: 'join the reports of all shards of a test run',
+    load: async () => (await import('./verbs/merge-reports.ts')).mergeReportsVerb,
+  },
+  replay: {
+    summary: 'check a law again on a counterexample',
+    load: async () => (await import('./verbs/replay.ts')).replayVerb,
+  },
+  lowcode: {
+    summary: 'low-code platforms and their exports',
+    load: async () => (await import('./verbs/lowcode.ts')).lowcodeVerb,
+  },
+  certs: {
+    summary: 'certificates and roots of sidecars, as istioctl proxy-config secret shows them',
+    load: async () => (await import('./verbs/certs.ts')).certsVerb,
+  },
+  rotate: {
+    summary: 'rehearse rotation under real traffic; forecast expiry, herds and tolerances',
+    load: async () => (await import('./verbs/rotate.ts')).rotateVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
+  },
+  bench: {
+    summary: 'measure handshakes, rotation, decisions and start-up beside the alternatives',
+    load: async () => (await import('./verbs/bench.ts')).benchVerb,
   },
 };
 

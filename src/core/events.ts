@@ -83,6 +83,22 @@ export interface CertificateExpired extends EventBase {
   readonly serial: string;
 }
 
+/** A workload trusts other roots than before. */
+export interface TrustChanged extends EventBase {
+  readonly kind: 'trust.changed';
+  readonly spiffeId: string;
+  /** Serial numbers of the roots it trusts now. */
+  readonly roots: readonly string[];
+}
+
+/** A workload's clock was set. */
+export interface ClockStepped extends EventBase {
+  readonly kind: 'clock.stepped';
+  readonly spiffeId: string;
+  /** What it shows from now on, less what it ought to show. */
+  readonly skewMs: number;
+}
+
 export interface ConnectionOpened extends EventBase {
   readonly kind: 'connection.opened';
   readonly connection: number;
@@ -184,6 +200,8 @@ export type MeshEvent =
   | CertificateIssued
   | CertificateRenewalFailed
   | CertificateExpired
+  | TrustChanged
+  | ClockStepped
   | ConnectionOpened
   | ConnectionRefused
   | ConnectionClosed

@@ -41,7 +41,7 @@ export class ConfigError extends MeshError {
 /** `file:line:column: path: message`; for objects built by code the resource stands in front instead. */
 export function formatIssue(issue: ConfigIssue): string {
   const place = issue.file === undefined ? (issue.resource ?? '') : `${issue.file}:${issue.line}:${issue.column}`;
-  return [place, issue.path, issue.message].filter((part) => part !== '').join(': ');
+  return oneLine([place, issue.path, issue.message].filter((part) => part !== '').join(': '));
 }
 
 /** `spec.rules[0].from`; a key that is no plain word is quoted: `metadata.labels["a.b/c"]`. */

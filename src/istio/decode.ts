@@ -150,10 +150,6 @@ export function mapOf<T>(
   };
 }
 
-/** A mapping whose content decides nothing here and is kept as it is. */
-export const anyObject: Decoder<PlainObject> = (value, at) =>
-  isPlainObject(value) ? value : at.fault(`expected a mapping, found ${describe(value)}`);
-
 export type Fields<T> = { readonly [K in keyof T]-?: Decoder<Exclude<T[K], undefined>> };
 
 export interface ObjectOptions<T> {

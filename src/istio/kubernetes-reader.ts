@@ -5,6 +5,7 @@
  */
 import {
   boolean,
+  describe,
   integer,
   list,
   object,
@@ -158,10 +159,14 @@ interface RawService {
   readonly ports?: readonly RawServicePort[];
 }
 
+/** The name of a port: at most 15 letters, digits and dashes, and at least one letter (RFC 6335). */
+const PORT_NAME = /^(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*$/;
+
 const targetPort: Decoder<number | string> = (value, at) => {
   if (typeof value === 'number') return value === 0 ? 0 : port(value, at);
-  if (typeof value === 'string') return value;
-  return at.fault(`expected a port number from 1 to ${PORT_MAX} or the name of a container port`);
+  if (typeof value === 'string' && (value === '' || PORT_NAME.test(value))) return value;
+  const hint = typeof value === 'string' && /^\d+$/.test(value) ? '; take away the quotes' : '';
+  return at.fault(`expected a port from 1 to ${PORT_MAX} or the name of one, found ${describe(value)}${hint}`);
 };
 
 const service: Decoder<RawService> = object<RawService>(

@@ -75,7 +75,7 @@ interface RawMeshConfig {
   readonly enableAutoMtls?: boolean;
   readonly pathNormalization?: { readonly normalization?: MeshSettings['pathNormalization'] | 'DEFAULT' };
   readonly extensionProviders?: readonly RawProvider[];
-  readonly outboundTrafficPolicy?: { readonly mode?: MeshSettings['outboundTrafficPolicy'] | 'ALLOW_ANY' };
+  readonly outboundTrafficPolicy?: { readonly mode?: MeshSettings['outboundTrafficPolicy'] | 'ALLOW_ANY_DYNAMIC_DNS' };
   readonly defaultDestinationRuleExportTo?: readonly string[];
   readonly caCertificates?: readonly { readonly trustDomains?: readonly string[] }[];
   readonly meshMTLS?: { readonly minProtocolVersion?: 'TLS_AUTO' | 'TLSV1_2' | 'TLSV1_3' };
@@ -95,7 +95,7 @@ const meshConfig: Decoder<RawMeshConfig> = object<RawMeshConfig>(
     }),
     extensionProviders: list(provider),
     outboundTrafficPolicy: object<NonNullable<RawMeshConfig['outboundTrafficPolicy']>>({
-      mode: oneOf('ALLOW_ANY', 'REGISTRY_ONLY'),
+      mode: oneOf('ALLOW_ANY', 'REGISTRY_ONLY', 'ALLOW_ANY_DYNAMIC_DNS'),
     }),
     defaultDestinationRuleExportTo: list(string),
     caCertificates: list(object<{ trustDomains?: readonly string[] }>({ trustDomains: list(trustDomain) }, OPEN)),
@@ -141,6 +141,7 @@ export function readMeshConfig(value: unknown, at: Decoding, clusterDomain?: str
   const raw = meshConfig(value, at) ?? {};
   const defaults = DEFAULT_MESH_SETTINGS;
   const providers = (raw.extensionProviders ?? []).map(extAuthz);
+  const outbound = raw.outboundTrafficPolicy?.mode ?? defaults.outboundTrafficPolicy;
   const normalization = raw.pathNormalization?.normalization ?? 'DEFAULT';
   return {
     trustDomain: raw.trustDomain ?? defaults.trustDomain,
@@ -150,7 +151,8 @@ export function readMeshConfig(value: unknown, at: Decoding, clusterDomain?: str
     clusterDomain: clusterDomain ?? defaults.clusterDomain,
     enableAutoMtls: raw.enableAutoMtls ?? defaults.enableAutoMtls,
     pathNormalization: normalization === 'DEFAULT' ? 'BASE' : normalization,
-    outboundTrafficPolicy: raw.outboundTrafficPolicy?.mode ?? defaults.outboundTrafficPolicy,
+    // How unknown hosts are resolved makes no difference to who may be called.
+    outboundTrafficPolicy: outbound === 'ALLOW_ANY_DYNAMIC_DNS' ? 'ALLOW_ANY' : outbound,
     defaultDestinationRuleExportTo: raw.defaultDestinationRuleExportTo ?? [],
     extensionProviders: providers.filter((entry) => typeof entry !== 'string'),
     unusableProviders: providers.filter((entry) => typeof entry === 'string'),

@@ -7,6 +7,7 @@ import { ConfigError, formatPath, type ConfigIssue } from './config-error.ts';
 import { withPolicyResources } from './config-change.ts';
 import { Decoding, isPlainObject, type Fault, type PlainObject } from './decode.ts';
 import { decideInjection } from './injection.ts';
+import { checkKubernetesKind, isCoreKind, isWorkloadKind } from './kubernetes-kinds.ts';
 import type { ConfigData, Namespace, Service, ServiceAccount, Workload, WorkloadKind } from './kubernetes.ts';
 import { readConfigData, readPod, readService, type PodFacts } from './kubernetes-reader.ts';
 import { EMPTY_MESH_CONFIG, type MeshConfig, type PolicyResource } from './mesh-config.ts';
@@ -43,21 +44,6 @@ export function parseManifestFiles(files: readonly SourceText[]): MeshConfig {
   const config = reading.finish();
   if (reading.issues.length > 0) throw new ConfigError(reading.issues);
   return config;
-}
-
-const WORKLOAD_GROUPS: Readonly<Record<WorkloadKind, string>> = {
-  Pod: 'v1',
-  ReplicationController: 'v1',
-  Deployment: 'apps/v1',
-  StatefulSet: 'apps/v1',
-  DaemonSet: 'apps/v1',
-  ReplicaSet: 'apps/v1',
-  Job: 'batch/v1',
-  CronJob: 'batch/v1',
-};
-
-function isWorkloadKind(apiVersion: string, kind: string): kind is WorkloadKind {
-  return Object.entries(WORKLOAD_GROUPS).some((entry) => entry[0] === kind && entry[1] === apiVersion);
 }
 
 interface Pending {
@@ -106,9 +92,11 @@ class ManifestReading {
       }
       return;
     }
+    checkKubernetesKind(apiVersion, kind, at);
     if (at.faults.length > 0) return;
-    if (apiVersion === 'v1' || isWorkloadKind(apiVersion, kind)) this.#readCore(apiVersion, kind, object, at, origin);
-    else this.#readOther(kind, object, origin);
+    if (isCoreKind(apiVersion, kind) || isWorkloadKind(apiVersion, kind)) {
+      this.#readCore(apiVersion, kind, object, at, origin);
+    } else this.#readOther(kind, object, origin);
   }
 
   #readOther(kind: string, object: PlainObject, origin: DocumentOrigin): void {
@@ -118,10 +106,6 @@ class ManifestReading {
 
   #readCore(apiVersion: string, kind: string, object: PlainObject, at: Decoding, origin: DocumentOrigin): void {
     const scope = kind === 'Namespace' ? 'cluster' : 'namespace';
-    if (!isWorkloadKind(apiVersion, kind) && !CORE_KINDS.has(kind)) {
-      this.#readOther(kind, object, origin);
-      return;
-    }
     const metadata = decodeMetadata(object, at, { scope, strict: false });
     if (!this.#isNew(apiVersion, kind, metadata, object, origin)) return;
     if (isWorkloadKind(apiVersion, kind)) {
@@ -186,8 +170,6 @@ class ManifestReading {
     return withPolicyResources(config, this.#policies);
   }
 }
-
-const CORE_KINDS: ReadonlySet<string> = new Set(['Namespace', 'ServiceAccount', 'Service', 'Secret', 'ConfigMap']);
 
 function workloadOf(
   { kind, metadata, facts, origin }: Pending,

@@ -2,7 +2,7 @@
  * Validation of single policy objects that code built, by the same rules as those that text gave.
  * @module
  */
-import { ConfigError, formatPath, quote, type ConfigIssue } from './config-error.ts';
+import { ConfigError, formatPath, quote, type ConfigIssue, type ConfigPath } from './config-error.ts';
 import { Decoding, isPlainObject, type Fault } from './decode.ts';
 import type { PolicyResource } from './mesh-config.ts';
 import { headOf, policyKindOf, readPolicyResource } from './policy-kinds.ts';
@@ -23,9 +23,15 @@ export function validateResource(object: unknown): PolicyResource {
   ]);
 }
 
+export interface ResourceWarning {
+  /** Below the resource: `['spec', 'rules', 0]`. */
+  readonly path: ConfigPath;
+  readonly message: string;
+}
+
 /** What Istio's webhook accepts and warns of in a resource. */
-export function resourceWarnings(resource: PolicyResource): readonly ConfigIssue[] {
-  return issuesOf(read(resource).at.warnings, nameOf(resource), resource.origin);
+export function resourceWarnings(resource: PolicyResource): readonly ResourceWarning[] {
+  return read(resource).at.warnings;
 }
 
 function read(object: unknown): { readonly resource: PolicyResource | undefined; readonly at: Decoding } {

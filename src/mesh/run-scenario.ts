@@ -3,36 +3,21 @@
  * applies its events on the way, and holds what happened against what it expects.
  * @module
  */
-import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import {
-  addMs,
-  formatDuration,
-  type Instant,
-  instantOf,
-  MeshError,
-  MINUTE_MS,
-  messageOf,
-  parseDuration,
-  Rng,
-} from '../core/index.ts';
+import { addMs, formatDuration, type Instant, instantOf, MINUTE_MS, parseDuration } from '../core/index.ts';
 import { parseManifests } from '../istio/index.ts';
-import { importLowCode, runClient, type RunResult, withRequests } from '../lowcode/index.ts';
-import {
-  type Application,
-  type Caller,
-  DEFAULT_PROFILE,
-  echoApplication,
-  type Outcome,
-  parseWorkloadName,
-  type ServiceProfile,
-  TrafficFlow,
-  TrafficRunner,
-} from '../sim/index.ts';
-import { loadManifests } from './load-manifests.ts';
+import { type Caller, type Outcome, TrafficRunner } from '../sim/index.ts';
+import type { AuditFinding } from '../telemetry/index.ts';
+import { auditMesh } from './best-practices.ts';
+import { definedOnly } from './defined-only.ts';
+import { performIdentityAction } from './identity-action.ts';
 import { Mesh } from './mesh.ts';
-import { type LoadedScenario, loadScenario } from './scenario-file.ts';
-import type { AccessFile, EventFile, ExpectationFile, ScenarioFile, ServiceFile } from './scenario-schema.ts';
+import { type EventFile, identityActionsOf } from './scenario-event-schema.ts';
+import { type LoadedScenario, loadScenario, readBeside } from './scenario-file.ts';
+import { type LowCodeRun, runLowCode } from './scenario-lowcode.ts';
+import { scenarioMesh } from './scenario-mesh.ts';
+import type { AccessFile, ExpectationFile, ScenarioFile } from './scenario-schema.ts';
+import { requestOf, trafficFlows } from './scenario-traffic.ts';
 
 export interface RunOptions {
   /** Overrides the scenario's. */
@@ -76,10 +61,13 @@ export interface Run {
   /** Services with a declared profile, in the scenario's order. */
   readonly services: readonly string[];
   readonly access: readonly AccessAttempt[];
-  readonly lowcode: readonly RunResult[];
+  readonly lowcode: readonly LowCodeRun[];
   /** Workload whose identity low-code clients run under, and the gateway they call. */
   readonly lowcodeRoute?: { readonly as: string; readonly gateway: string };
   readonly expectations: readonly ExpectationResult[];
+  /** Best practices, judged by the configuration at the end and by all that happened. */
+  readonly audit: readonly AuditFinding[];
+  /** No request lost that was not expected to be, no attempt different than expected. The audit does not enter. */
   readonly ok: boolean;
 }
 
@@ -116,9 +104,13 @@ class ScenarioRunner {
       const start = mesh.clock.now();
       const end = addMs(start, parseDuration(this.#options.for ?? this.#scenario.clock?.run ?? DEFAULT_RUN));
       const rotates = this.#options.rotation ?? this.#scenario.rotation?.enabled ?? true;
-      if (!rotates) this.#rotation(mesh, 'off');
+      if (!rotates) await performIdentityAction(mesh, { kind: 'rotation', workloads: 'all', on: false });
       const access = await this.#tryAccess(mesh);
-      const lowcodeRuns = await this.#runLowCode(mesh);
+      const lowcodeRuns = await runLowCode(mesh, lowcode, {
+        seed: this.#seed,
+        secrets: this.#options.secrets,
+        path: (file) => this.#path(file),
+      });
       await this.#traffic(mesh).start();
       this.#planEvents(mesh, start);
       const expectations = this.#planExpectations(mesh, start, end);
@@ -135,6 +127,10 @@ class ScenarioRunner {
         lowcode: lowcodeRuns,
         ...(lowcode === undefined ? {} : { lowcodeRoute: { as: lowcode.as, gateway: lowcode.gateway } }),
         expectations: settled,
+        audit: auditMesh(mesh.compiled, {
+          events: mesh.events,
+          ...(lowcode === undefined ? {} : { lowcode: [lowcode.as], gateways: [lowcode.gateway] }),
+        }),
         ok: settled.every(({ ok }) => ok) && access.every(({ ok }) => ok),
       };
     } catch (error) {
@@ -148,28 +144,8 @@ class ScenarioRunner {
   }
 
   async #start(): Promise<Mesh> {
-    const { manifests, clock, ca, rotation } = this.#scenario;
-    const config = await loadManifests(manifests.map((path) => this.#path(path)));
-    const applications: Record<string, Application> = {};
-    for (const workload of config.workloads) {
-      const service = this.#scenario.services?.[workload.name];
-      if (service?.responses !== undefined)
-        applications[`${workload.namespace}/${workload.name}`] = answering(service, echoApplication(workload));
-    }
-    return Mesh.start({
-      config,
-      seed: this.#seed,
-      ...(clock?.start === undefined ? {} : { start: clock.start }),
-      ca: {
-        ...(ca?.leafTtl === undefined ? {} : { leafTtl: ca.leafTtl }),
-        ...(ca?.key === undefined ? {} : { key: ca.key }),
-      },
-      rotation: {
-        ...(rotation?.graceRatio === undefined ? {} : { graceRatio: rotation.graceRatio }),
-        ...(rotation?.jitterRatio === undefined ? {} : { jitterRatio: rotation.jitterRatio }),
-      },
-      applications,
-    });
+    const { options, applications } = await scenarioMesh(this.#scenario, this.#folder);
+    return Mesh.start({ ...options, applications, seed: this.#seed });
   }
 
   async #tryAccess(mesh: Mesh): Promise<readonly AccessAttempt[]> {
@@ -178,68 +154,9 @@ class ScenarioRunner {
     return attempts;
   }
 
-  async #runLowCode(mesh: Mesh): Promise<readonly RunResult[]> {
-    const { lowcode } = this.#scenario;
-    const rng = new Rng(this.#seed).fork('lowcode');
-    const standIn = rng.fork('secrets');
-    const runs: RunResult[] = [];
-    for (const { file, requests, trigger } of lowcode?.clients ?? []) {
-      const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
-        throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
-      });
-      const client = withRequests(
-        importLowCode(text, { file }),
-        (requests ?? []).map(({ body, ...rest }) => ({
-          ...rest,
-          ...(body === undefined ? {} : { body: JSON.parse(JSON.stringify(body)) }),
-        })),
-      );
-      runs.push(
-        await runClient(client, {
-          now: mesh.clock.now(),
-          rng: rng.fork(file),
-          secrets: (name) => this.#options.secrets?.(name) ?? `stand-in-${standIn.integer(1e8, 1e9)}`,
-          ...(trigger === undefined ? {} : { trigger: JSON.parse(JSON.stringify(trigger)) }),
-          ...(lowcode?.hosts === undefined ? {} : { gatewayHosts: lowcode.hosts }),
-          send: async (call) => {
-            const outcome = await mesh.request({
-              from: lowcode?.as ?? '',
-              to: lowcode?.gateway ?? '',
-              method: call.method,
-              path: call.path,
-              host: call.host,
-              headers: call.headers,
-              ...(call.body === undefined ? {} : { body: call.body }),
-            });
-            const headers = Object.fromEntries(
-              Object.entries(outcome.headers).map(([name, value]) => [
-                name,
-                typeof value === 'string' ? value : value.join(', '),
-              ]),
-            );
-            return { status: outcome.status, headers, body: outcome.body, evidence: outcome.reason };
-          },
-        }),
-      );
-    }
-    return runs;
-  }
-
   #traffic(mesh: Mesh): TrafficRunner {
-    const { simulation } = mesh;
-    const declared = this.#scenario.traffic ?? [];
-    const rng = new Rng(this.#seed).fork('traffic');
-    const flows = declared.map((flow) => {
-      const name = parseWorkloadName(flow.to).name;
-      const profile = profileOf(this.#scenario.services?.[name]);
-      const rates = declared.filter(({ to }) => to === flow.to).map(({ rps }) => rps);
-      const share = shareOf(profile.connections, rates, declared.filter(({ to }) => to === flow.to).indexOf(flow));
-      const request = requestOf(flow.request);
-      return new TrafficFlow({ from: flow.from, to: flow.to, rps: flow.rps, request, connections: share }, profile, {
-        mesh: simulation,
-        rng: rng.fork(`${flow.from}>${flow.to}`),
-      });
-    });
+    const { traffic = [], services = {} } = this.#scenario;
+    const flows = trafficFlows(mesh, traffic, { seed: this.#seed, services });
     return new TrafficRunner(flows, { clock: mesh.clock, events: mesh.events });
   }
 
@@ -252,24 +169,14 @@ class ScenarioRunner {
   async #perform(mesh: Mesh, event: EventFile): Promise<void> {
     if (event.note !== undefined) mesh.events.append({ kind: 'note', text: event.note });
     for (const file of event.apply === undefined ? [] : [event.apply].flat()) {
-      const text = await readFile(this.#path(file), 'utf8').catch((error: unknown) => {
-        throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${file}\`: ${messageOf(error)}`);
-      });
+      const text = await readBeside(this.#path(file), file);
+      // For the file's name in messages; the mesh itself reads text without an origin.
       parseManifests(text, { origin: file });
       await mesh.apply(text);
     }
     for (const { kind, namespace = 'default', name } of event.remove ?? [])
       await mesh.remove({ kind, namespace, name });
-    if (event.rotation !== undefined) this.#rotation(mesh, event.rotation);
-    if (event.ca !== undefined) mesh.simulation.ca.available = event.ca === 'up';
-  }
-
-  #rotation(mesh: Mesh, state: 'on' | 'off'): void {
-    mesh.events.append({ kind: 'note', text: `rotation ${state}` });
-    for (const { agent } of mesh.simulation.agents()) {
-      if (state === 'on') agent.resume();
-      else agent.suspend();
-    }
+    for (const action of identityActionsOf(event)) await performIdentityAction(mesh, action);
   }
 
   #planExpectations(mesh: Mesh, start: Instant, end: Instant): (() => Promise<ExpectationResult>)[] {
@@ -290,9 +197,10 @@ class ScenarioRunner {
 }
 
 async function tryAccess(mesh: Mesh, attempt: AccessFile): Promise<AccessAttempt> {
-  const from: Caller = typeof attempt.from === 'string' ? attempt.from : { ...defined(attempt.from) };
+  const from: Caller = typeof attempt.from === 'string' ? attempt.from : definedOnly(attempt.from);
   const request = requestOf(attempt.request);
-  const outcome = await mesh.request({ from, to: attempt.to, ...request });
+  // Over a connection of its own: an attempt leaves no socket behind.
+  const outcome = await mesh.simulation.request({ from, to: attempt.to, ...request }, { fresh: true });
   return {
     from: callerName(from),
     to: attempt.to,
@@ -310,60 +218,6 @@ function callerName(from: Caller): string {
   if (certificate === undefined) return workload ?? 'outside';
   const what = certificate === 'none' ? 'no certificate' : `${certificate} certificate`;
   return workload === undefined ? `outside, ${what}` : `${workload}, ${what}`;
-}
-
-/** Drops keys that hold `undefined`, which YAML cannot write but types allow. */
-function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
-}
-
-function requestOf(request: AccessFile['request']): {
-  method?: string;
-  path?: string;
-  host?: string;
-  headers?: Readonly<Record<string, string>>;
-  body?: string;
-} {
-  return defined(request ?? {});
-}
-
-function profileOf(service: ServiceFile | undefined): ServiceProfile {
-  if (service === undefined) return DEFAULT_PROFILE;
-  const { latency, errorRate, connections } = service;
-  return {
-    p50Ms: latency === undefined ? DEFAULT_PROFILE.p50Ms : parseDuration(latency.p50),
-    p99Ms: latency === undefined ? DEFAULT_PROFILE.p99Ms : parseDuration(latency.p99),
-    errorRatio: errorRate === undefined ? 0 : Number.parseFloat(String(errorRate)) / 100,
-    connections: connections ?? DEFAULT_PROFILE.connections,
-  };
-}
-
-/** A service's connections, split over the flows to it by their rates; the parts add up, and nobody gets none. */
-function shareOf(connections: number, rates: readonly number[], index: number): number {
-  const total = rates.reduce((sum, rate) => sum + rate, 0);
-  if (total === 0) return Math.max(1, Math.floor(connections / rates.length));
-  const upTo = (count: number): number =>
-    Math.round((connections * rates.slice(0, count).reduce((sum, rate) => sum + rate, 0)) / total);
-  return Math.max(1, upTo(index + 1) - upTo(index));
-}
-
-/** The declared responses in front of `otherwise`. */
-function answering(service: ServiceFile, otherwise: Application): Application {
-  const responses = service.responses ?? [];
-  return (request) => {
-    const path = request.path.replace(/\?.*$/, '');
-    const found = responses.find(
-      (response) => response.path === path && (response.method ?? request.method) === request.method,
-    );
-    if (found === undefined) return otherwise(request);
-    return {
-      status: found.status ?? 200,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(found.body ?? {}),
-    };
-  };
 }
 
 function check(expectation: ExpectationFile, mesh: Mesh, start: Instant, at: Instant): ExpectationResult {

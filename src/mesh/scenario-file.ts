@@ -48,7 +48,7 @@ function at(object: SourceObject, path: ConfigPath): string {
 
 /** Keys of every object of the schema: what a misspelt key may have meant. */
 const KEYS: readonly string[] =
-  'apiVersion kind metadata name description seed clock start run manifests ca leafTtl key rotation enabled graceRatio jitterRatio services latency p50 p99 errorRate connections traffic from to rps request method path host headers body events at apply remove note access expect workload certificate lowcode as gateway hosts clients file requests resource trigger responses status flow lost rotated min max namespace'.split(
+  'apiVersion kind metadata name description seed clock start run manifests listen ca leafTtl key rotation enabled graceRatio jitterRatio services latency p50 p99 errorRate connections traffic from to rps request method path host headers body events at apply remove note access expect workload certificate lowcode as gateway hosts clients file requests resource trigger responses status flow lost rotated min max namespace rootTtl rootAge renewRoot workloads skew csr latency refuse root step news intermediate trustDomain aliases renew revoke'.split(
     ' ',
   );
 
@@ -95,6 +95,13 @@ export async function loadScenario(nameOrPath: string = DEFAULT_SCENARIO): Promi
     throw new MeshError('ERR_SCENARIO_UNKNOWN', `cannot read \`${file}\`: ${messageOf(error)}`);
   });
   return { scenario: parseScenario(text, nameFor(file)), folder: dirname(file), file };
+}
+
+/** Reads a file that a scenario names. @throws MeshError `ERR_SCENARIO_INVALID` */
+export async function readBeside(path: string, name: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
+    throw new MeshError('ERR_SCENARIO_INVALID', `cannot read \`${name}\`: ${messageOf(error)}`, { cause: error });
+  });
 }
 
 export async function shippedScenarios(): Promise<readonly string[]> {

@@ -11,6 +11,7 @@
  */
 import type { Certificate } from './certificate.ts';
 import { ATTRIBUTE } from './der/oids.ts';
+import { TAG } from './der/reader.ts';
 import type { NameConstraints } from './extensions.ts';
 import type { GeneralName, GeneralNameKind } from './general-name.ts';
 
@@ -35,6 +36,7 @@ export function judgeNames(
 ): ConstraintVerdict {
   const { permitted, excluded, invalid } = prepare(constraints);
   if (invalid !== undefined) return { violation: `the constraint ${printed(invalid)} is not valid` };
+  if (hasForeignEmail(subject.certificate)) return { violation: 'an e-mail address of the subject is no IA5String' };
   const names = namesOf(subject);
   // Counted as OpenSSL counts, every name against every constraint, whatever their kinds.
   budget.nameComparisons -= names.length * (constraints.permitted.length + constraints.excluded.length);
@@ -82,6 +84,11 @@ function byKind(bases: readonly GeneralName[]): ReadonlyMap<GeneralNameKind, rea
     else kinds.set(base.kind, [base]);
   }
   return kinds;
+}
+
+/** RFC 5280 §4.1.2.6 allows IA5String alone, and OpenSSL applies no constraints to a subject with another type. */
+function hasForeignEmail({ subject }: Certificate): boolean {
+  return subject.rdns.some((rdn) => rdn.some((a) => a.type === ATTRIBUTE.emailAddress && a.tag !== TAG.ia5String));
 }
 
 function namesOf({ certificate, leaf }: Subject): readonly GeneralName[] {

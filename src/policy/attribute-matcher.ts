@@ -8,8 +8,8 @@
 import type { IpAddress, IpBlock } from './ip-address.ts';
 import { blockContains } from './ip-address.ts';
 import type { Json } from './request.ts';
-import type { RequestView } from './request-view.ts';
-import type { AddressSource, IndexKey, TextIndex, TextSource } from './rule-index.ts';
+import type { AddressRole, RequestView } from './request-view.ts';
+import { blockKey, textKey, type AddressSource, type IndexKey, type TextIndex, type TextSource } from './rule-index.ts';
 import { TextMatcher, type TextMatcherOptions } from './text-matcher.ts';
 
 export interface AttributeMatcher {
@@ -75,7 +75,7 @@ export function textKeys(source: TextSource, matcher: TextMatcher): readonly Ind
   for (const pattern of matcher.patterns) {
     if (pattern.form === 'any') return undefined;
     if (pattern.form !== 'exact' && pattern.text.length < 2) return undefined;
-    keys.push({ form: pattern.form, source, text: pattern.text });
+    keys.push(textKey(source, pattern.form, pattern.text));
   }
   return keys;
 }
@@ -158,8 +158,6 @@ function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value);
 }
 
-type AddressRole = 'source.ip' | 'remote.ip' | 'destination.ip';
-
 class AddressAttribute implements AddressSource {
   readonly id: AddressRole;
 
@@ -186,10 +184,8 @@ export class BlockMatcher implements AttributeMatcher {
   constructor(role: AddressRole, blocks: readonly IpBlock[]) {
     this.#source = ADDRESSES[role];
     this.#blocks = blocks;
-    const indexable = blocks.every((block) => block.family === 4 && block.bits > 0);
-    this.keys = indexable
-      ? blocks.map(({ bits, v4 }) => ({ form: 'block', source: this.#source, bits, v4 }))
-      : undefined;
+    const indexable = blocks.every((block) => block.bits > 0);
+    this.keys = indexable ? blocks.map((block) => blockKey(this.#source, block)) : undefined;
   }
 
   test(view: RequestView): boolean {

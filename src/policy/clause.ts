@@ -51,7 +51,7 @@ export class Clause {
   readonly negated: boolean;
   readonly matcher: AttributeMatcher;
 
-  constructor({ key, path, values = [], negated }: ListToCompile, matcher: AttributeMatcher) {
+  constructor({ key, path, values = [], negated }: Omit<ListToCompile, 'field'>, matcher: AttributeMatcher) {
     this.key = key;
     this.path = path;
     this.values = values;
@@ -106,64 +106,64 @@ const OPERATION_FIELDS = [
 ] as const satisfies readonly (readonly [keyof Operation, keyof Operation, string])[];
 
 export function sourceClauses(source: Source, path: string, context: ClauseContext): CompiledClauses {
-  return merge(
-    SOURCE_FIELDS.flatMap(([field, not, key]) => [
-      clause({ key, values: source[field], path: `${path}.${field}`, negated: false }, context),
-      clause({ key, values: source[not], path: `${path}.${not}`, negated: true }, context),
-    ]),
-  );
+  const into: Collected = { clauses: [], faults: [] };
+  for (const [field, not, key] of SOURCE_FIELDS) {
+    collect({ key, values: source[field], path, field, negated: false }, context, into);
+    collect({ key, values: source[not], path, field: not, negated: true }, context, into);
+  }
+  return into;
 }
 
 export function operationClauses(operation: Operation, path: string, context: ClauseContext): CompiledClauses {
-  return merge(
-    OPERATION_FIELDS.flatMap(([field, not, key]) => [
-      clause({ key, values: operation[field], path: `${path}.${field}`, negated: false }, context),
-      clause({ key, values: operation[not], path: `${path}.${not}`, negated: true }, context),
-    ]),
-  );
+  const into: Collected = { clauses: [], faults: [] };
+  for (const [field, not, key] of OPERATION_FIELDS) {
+    collect({ key, values: operation[field], path, field, negated: false }, context, into);
+    collect({ key, values: operation[not], path, field: not, negated: true }, context, into);
+  }
+  return into;
 }
 
-export function conditionClauses(
-  { key, values, notValues }: Condition,
-  path: string,
-  context: ClauseContext,
-): CompiledClauses {
+export function conditionClauses(condition: Condition, path: string, context: ClauseContext): CompiledClauses {
+  const { key, values, notValues } = condition;
+  const into: Collected = { clauses: [], faults: [] };
   if (!CONDITION_KEY.test(key)) {
-    return { clauses: [], faults: [{ path: `${path}.key`, message: `unknown key \`${key}\``, unknownKey: true }] };
+    into.faults.push({ path: `${path}.key`, message: `unknown key \`${key}\``, unknownKey: true });
+    return into;
   }
-  return merge([
-    clause({ key, values, path: `${path}.values`, negated: false }, context),
-    clause({ key, values: notValues, path: `${path}.notValues`, negated: true }, context),
-  ]);
+  collect({ key, values, path, field: 'values', negated: false }, context, into);
+  collect({ key, values: notValues, path, field: 'notValues', negated: true }, context, into);
+  return into;
 }
 
 const CONDITION_KEY =
   /^(?:source\.(?:ip|namespace|serviceAccount|trustDomain|principal)|remote\.ip|destination\.(?:ip|port)|connection\.sni|request\.auth\.(?:principal|audiences|presenter|claims.*)|request\.headers.*|experimental\.envoy\.filters\..*)$/s;
 
-function merge(parts: readonly CompiledClauses[]): CompiledClauses {
-  return { clauses: parts.flatMap((part) => part.clauses), faults: parts.flatMap((part) => part.faults) };
+interface Collected {
+  readonly clauses: Clause[];
+  readonly faults: ClauseFault[];
 }
 
 interface ListToCompile {
   readonly key: string;
   readonly values: readonly string[] | undefined;
+  /** Of what holds the list. */
   readonly path: string;
+  readonly field: string;
   readonly negated: boolean;
 }
 
-const NOTHING: CompiledClauses = { clauses: [], faults: [] };
-
 /** A list that cannot be used leaves a fault and no clause; the action decides what that means for the rule. */
-function clause(list: ListToCompile, context: ClauseContext): CompiledClauses {
-  const { key, path, values = [] } = list;
-  if (values.length === 0) return NOTHING;
+function collect(list: ListToCompile, context: ClauseContext, into: Collected): void {
+  const { key, values, negated } = list;
+  if (values === undefined || values.length === 0) return;
+  const path = `${list.path}.${list.field}`;
   if (context.tcp && (key.startsWith(':') || key.startsWith('request.'))) {
-    return { clauses: [], faults: [{ path, message: 'needs HTTP and is ignored on a TCP connection' }] };
+    into.faults.push({ path, message: 'needs HTTP and is ignored on a TCP connection' });
+    return;
   }
-  const built = matcherOf(key, values, context);
-  const faults = built.faults.map((message) => ({ path, message }));
-  if (built.matcher === undefined) return { clauses: [], faults };
-  return { clauses: [new Clause(list, built.matcher)], faults };
+  const { matcher, faults } = matcherOf(key, values, context);
+  for (const message of faults) into.faults.push({ path, message });
+  if (matcher !== undefined) into.clauses.push(new Clause({ key, path, values, negated }, matcher));
 }
 
 interface BuiltMatcher {

@@ -7,9 +7,11 @@
  * @module
  */
 import { MeshError } from '../core/errors.ts';
+import type { PolicyRef, WorkloadRef } from '../core/events.ts';
 import { didYouMean } from '../core/suggest.ts';
 import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { selects } from '../istio/selector.ts';
 import { AuthorizationProgram } from './authorization-program.ts';
 import { isPort } from './clause.ts';
 import type { Decision, DecisionTrace } from './decision.ts';
@@ -17,6 +19,7 @@ import { isDryRun } from './dry-run.ts';
 import type { ExternalAuthorizer } from './external-authorizer.ts';
 import { groupPolicies } from './policy-groups.ts';
 import type { AuthorizationRequest, DestinationAttributes } from './request.ts';
+import { refOf } from './resource-order.ts';
 
 export interface AuthorizationOptions {
   /** Answers for the providers of CUSTOM policies. Without one they count as unreachable. */
@@ -53,6 +56,11 @@ class SelectedPolicies {
     this.#build = build;
   }
 
+  /** The policies that enforce something: neither in dry run nor mere logging. */
+  get enforced(): readonly PolicyRef[] {
+    return this.#policies.filter((policy) => policy.spec.action !== 'AUDIT' && !isDryRun(policy)).map(refOf);
+  }
+
   program(port: number): AuthorizationProgram {
     const known = this.#ports.has(port) ? port : OTHER_PORT;
     let program = this.#programs.get(known);
@@ -79,7 +87,9 @@ export class CompiledAuthorization {
     const sidecarPolicies = config.authorizationPolicies.filter(isForSidecars);
     this.#byNamespace = groupPolicies(sidecarPolicies, (policy) => policy.metadata.namespace);
     const { settings } = config;
-    this.#build = (policies, port) => new AuthorizationProgram(policies, { settings, port, ...options });
+    const { externalAuthorizer } = options;
+    this.#build = (policies, port) =>
+      new AuthorizationProgram(policies, { settings, port, ...(externalAuthorizer && { externalAuthorizer }) });
   }
 
   /**
@@ -93,6 +103,14 @@ export class CompiledAuthorization {
   /** All that can be told about a decision, near misses included. */
   trace(request: AuthorizationRequest): DecisionTrace {
     return this.program(request.destination).trace(request);
+  }
+
+  /**
+   * The policies that select a workload and enforce something: those in dry run and AUDIT policies protect nobody.
+   * @throws MeshError `ERR_REQUEST_INVALID` for a workload that is not declared
+   */
+  policiesOf({ namespace, name }: WorkloadRef): readonly PolicyRef[] {
+    return this.#ofWorkload(namespace, name, undefined).enforced;
   }
 
   /**
@@ -147,7 +165,7 @@ export class CompiledAuthorization {
     const { rootNamespace } = this.#config.settings;
     const own = this.#byNamespace.get(namespace) ?? [];
     const root = namespace === rootNamespace ? [] : (this.#byNamespace.get(rootNamespace) ?? []);
-    const policies = [...root, ...own].filter((policy) => selects(policy, labels));
+    const policies = [...root, ...own].filter(({ spec }) => selects(spec.selector?.matchLabels, labels));
     return new SelectedPolicies(policies, this.#build);
   }
 
@@ -171,11 +189,6 @@ function refuseCustomDryRun(policy: AuthorizationPolicy): void {
 
 function isForSidecars({ spec }: AuthorizationPolicy): boolean {
   return spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0;
-}
-
-function selects(policy: AuthorizationPolicy, labels: Labels): boolean {
-  const matchLabels = policy.spec.selector?.matchLabels ?? {};
-  return Object.entries(matchLabels).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
 }
 
 function portsNamed(policy: AuthorizationPolicy): readonly number[] {

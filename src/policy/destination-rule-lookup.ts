@@ -16,9 +16,10 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { ClientTlsSettings, DestinationRule, Subset, TrafficPolicy } from '../istio/destination-rule.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { selects } from '../istio/selector.ts';
 import { isWildcardHost, mostSpecificHost } from './host-match.ts';
 import type { WorkloadSubject } from './peer-authentication.ts';
-import { compareByAge, labelsMatch, refOf } from './resource-order.ts';
+import { compareByAge, refOf } from './resource-order.ts';
 
 /** Several DestinationRules of one host and namespace, merged. */
 export interface MergedDestinationRule {
@@ -67,7 +68,7 @@ function choose(
 ): MergedDestinationRule | undefined {
   const selected = candidates.find(
     ({ selector, ref }) =>
-      selector !== undefined && ref.namespace === client.namespace && labelsMatch(selector, client.labels),
+      selector !== undefined && ref.namespace === client.namespace && selects(selector, client.labels),
   );
   return selected ?? candidates.findLast(({ selector }) => selector === undefined);
 }
@@ -188,7 +189,7 @@ function isSubset(inner: ReadonlySet<string>, outer: ReadonlySet<string>): boole
 }
 
 function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  return labelsMatch(a, b) && labelsMatch(b, a);
+  return selects(a, b) && selects(b, a);
 }
 
 /** What of a traffic policy is left once port and subset are known. */

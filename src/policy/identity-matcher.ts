@@ -7,7 +7,7 @@
  */
 import { ClaimMatcher, PRINCIPAL, type AttributeMatcher } from './attribute-matcher.ts';
 import type { RequestView } from './request-view.ts';
-import type { IndexKey, TextIndex, TextSource } from './rule-index.ts';
+import { textKey, type IndexKey, type TextIndex, type TextSource } from './rule-index.ts';
 import { quoteRegExp, TextMatcher, type TextPattern } from './text-matcher.ts';
 
 abstract class IdentityMatcher implements AttributeMatcher {
@@ -78,7 +78,7 @@ export class NamespaceMatcher extends IdentityMatcher {
       .map((value) => new RegExp(`(?:^|/)ns/${value.split('*').map(quoteRegExp).join('.*')}/`, 's'));
     this.keys =
       literal.length === values.length && literal.every((value) => !value.includes('/'))
-        ? literal.map((text) => ({ form: 'exact', source: NAMESPACE_SEGMENT, text }))
+        ? literal.map((text) => textKey(NAMESPACE_SEGMENT, 'exact', text))
         : undefined;
   }
 
@@ -114,7 +114,7 @@ export class ServiceAccountMatcher extends IdentityMatcher {
     );
     this.#regexp = new RegExp(`^.+/ns/(?:${alternatives.join('|')})(?:/.+)?$`, 's');
     this.keys = accounts.every(({ account }) => !account.includes('/'))
-      ? accounts.map(({ account }) => ({ form: 'exact', source: ACCOUNT_SEGMENT, text: account }))
+      ? accounts.map(({ account }) => textKey(ACCOUNT_SEGMENT, 'exact', account))
       : undefined;
   }
 
@@ -142,7 +142,7 @@ export class TrustDomainMatcher extends IdentityMatcher {
       });
     this.keys =
       this.#prefixes.length === values.length
-        ? this.#prefixes.map((text) => ({ form: 'prefix', source: PRINCIPAL, text }))
+        ? this.#prefixes.map((text) => textKey(PRINCIPAL, 'prefix', text))
         : undefined;
   }
 
@@ -176,7 +176,7 @@ export class RequestPrincipalMatcher implements AttributeMatcher {
     const keys: IndexKey[] = [];
     for (const { subject } of this.#pairs) {
       for (const pattern of subject.patterns) {
-        if (pattern.form !== 'any') keys.push({ form: pattern.form, source: subjectSource, text: pattern.text });
+        if (pattern.form !== 'any') keys.push(textKey(subjectSource, pattern.form, pattern.text));
       }
     }
     this.keys = keys.length === values.length && keys.every(isSelective) ? keys : undefined;

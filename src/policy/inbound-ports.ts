@@ -11,10 +11,11 @@
 import type { PortProtocol, Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { Sidecar } from '../istio/service-entry.ts';
+import { isSelective, selects } from '../istio/selector.ts';
 import type { WorkloadSubject } from './peer-authentication.ts';
-import { compareByAge, compareText, creationTimeMs, labelsMatch } from './resource-order.ts';
+import { compareByAge, compareText, creationTimeMs } from './resource-order.ts';
 import { targetPortOf } from './service-endpoints.ts';
-import { parseProtocol } from './service-registry.ts';
+import { declaredProtocol } from './service-registry.ts';
 
 /** How a listener treats a port: as HTTP, as bytes, by sniffing, or as a port nobody declared. */
 export type ProtocolClass = 'http' | 'tcp' | 'auto' | 'unknown';
@@ -64,27 +65,26 @@ export function inboundProtocol(config: MeshConfig, workload: Workload, port: nu
 /** The Sidecar in force for a workload: oldest with matching labels, else the namespace's, else the root namespace's. */
 export function sidecarOf(config: MeshConfig, workload: WorkloadSubject): Sidecar | undefined {
   const sorted = [...config.sidecars].sort(compareByAge);
-  const selectorOf = (sidecar: Sidecar): Readonly<Record<string, string>> =>
-    sidecar.spec.workloadSelector?.labels ?? {};
-  const selects = (sidecar: Sidecar): boolean => Object.keys(selectorOf(sidecar)).length > 0;
+  const labelsOf = ({ spec }: Sidecar): Readonly<Record<string, string>> | undefined => spec.workloadSelector?.labels;
+  const isWide = (sidecar: Sidecar): boolean => !isSelective(labelsOf(sidecar));
   const inNamespace = (namespace: string): readonly Sidecar[] =>
     sorted.filter((sidecar) => sidecar.metadata.namespace === namespace);
   const own = inNamespace(workload.namespace);
   return (
-    own.find((sidecar) => selects(sidecar) && labelsMatch(selectorOf(sidecar), workload.labels)) ??
-    own.find((sidecar) => !selects(sidecar)) ??
-    inNamespace(config.settings.rootNamespace).find((sidecar) => !selects(sidecar))
+    own.find((sidecar) => !isWide(sidecar) && selects(labelsOf(sidecar), workload.labels)) ??
+    own.find(isWide) ??
+    inNamespace(config.settings.rootNamespace).find(isWide)
   );
 }
 
 function ingressPorts(ingress: NonNullable<Sidecar['spec']['ingress']>): readonly InboundPort[] {
-  return ingress.map(({ port }) => inboundPort(port.number, parseProtocol(port.protocol)));
+  return ingress.map(({ port }) => inboundPort(port.number, declaredProtocol(port.protocol)));
 }
 
 /** Every port some Service targets, oldest Service first. */
 function targetedPorts(config: MeshConfig, workload: Workload): readonly InboundPort[] {
   const services = config.services
-    .filter(({ namespace, selector = {} }) => namespace === workload.namespace && selectsPods(selector, workload))
+    .filter(({ namespace, selector }) => namespace === workload.namespace && selectsPods(selector, workload))
     .map((service) => ({
       host: service.host,
       createdMs: creationTimeMs(service.metadata),
@@ -93,7 +93,7 @@ function targetedPorts(config: MeshConfig, workload: Workload): readonly Inbound
   const entries = config.serviceEntries
     .filter(
       ({ metadata, spec }) =>
-        metadata.namespace === workload.namespace && selectsPods(spec.workloadSelector?.labels ?? {}, workload),
+        metadata.namespace === workload.namespace && selectsPods(spec.workloadSelector?.labels, workload),
     )
     .flatMap(({ metadata, spec }) =>
       spec.hosts.map((host) => ({
@@ -102,7 +102,7 @@ function targetedPorts(config: MeshConfig, workload: Workload): readonly Inbound
         ports: (spec.ports ?? []).map(({ number, targetPort, protocol }) => ({
           port: number,
           targetPort: targetPort ?? number,
-          protocol: parseProtocol(protocol),
+          protocol: declaredProtocol(protocol),
         })),
       })),
     );
@@ -116,8 +116,9 @@ function targetedPorts(config: MeshConfig, workload: Workload): readonly Inbound
   );
 }
 
-function selectsPods(selector: Readonly<Record<string, string>>, workload: Workload): boolean {
-  return Object.keys(selector).length > 0 && labelsMatch(selector, workload.labels);
+/** Unlike policies, a Service without a selector selects nothing. */
+function selectsPods(selector: Readonly<Record<string, string>> | undefined, workload: Workload): boolean {
+  return isSelective(selector) && selects(selector, workload.labels);
 }
 
 function byAgeAndHost(

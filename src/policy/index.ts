@@ -3,6 +3,7 @@
  * @module
  */
 export * from './authorization-program.ts';
+export * from './authorization-warnings.ts';
 export * from './compile-authorization.ts';
 export * from './decision.ts';
 export * from './explain.ts';
@@ -23,3 +24,5 @@ export * from './outcome-prediction.ts';
 export * from './outcome-question.ts';
 export * from './peer-names.ts';
 export type { LogLine, ReachedServer } from './call-passage.ts';
+export * from './request-authentication.ts';
+export { JWT_FAULTS, type JwtFault } from './jwt-token.ts';

@@ -70,6 +70,14 @@ export function blockContains(block: IpBlock, address: IpAddress): boolean {
   return true;
 }
 
+/** The leading bits of an address, as something to look up: equal for two addresses of one block of that length. */
+export function leadingBits({ family, v4, v6 }: IpAddress | IpBlock, bits: number): number | string {
+  if (family === 4) return mask(v4, bits);
+  let key = '';
+  for (let i = 0; i < 4; i++) key += `${mask(v6[i] ?? 0, Math.min(32, Math.max(0, bits - 32 * i)))}.`;
+  return key;
+}
+
 /** The leading `bits` of a 32-bit word. */
 export function mask(word: number, bits: number): number {
   return bits === 0 ? 0 : (word & (-1 << (32 - bits))) >>> 0;

@@ -3,6 +3,7 @@
  * Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/#Operation
  * @module
  */
+import { isPathTemplate } from '../istio/path-template.ts';
 import { PATH, textKeys, type AttributeMatcher } from './attribute-matcher.ts';
 import type { RequestView } from './request-view.ts';
 import type { IndexKey } from './rule-index.ts';
@@ -10,10 +11,6 @@ import { quoteRegExp, TextMatcher } from './text-matcher.ts';
 
 const ONE_SEGMENT = String.raw`[a-zA-Z0-9\-._~%!$&'()+,;:@=*]+`;
 const ANY_SEGMENTS = String.raw`[a-zA-Z0-9\-._~%!$&'()+,;:@=*/]*`;
-
-export function isPathTemplate(value: string): boolean {
-  return value.includes('{*}') || value.includes('{**}');
-}
 
 export class PathListMatcher implements AttributeMatcher {
   readonly keys: readonly IndexKey[] | undefined;

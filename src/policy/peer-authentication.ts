@@ -13,7 +13,8 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { MutualTlsMode, PeerAuthentication } from '../istio/peer-authentication.ts';
-import { compareByAge, labelsMatch, refOf } from './resource-order.ts';
+import { isSelective, selects } from '../istio/selector.ts';
+import { compareByAge, refOf } from './resource-order.ts';
 
 /** A mode after inheritance: UNSET is resolved. */
 export type EffectiveMtlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT';
@@ -58,7 +59,7 @@ export function compilePeerAuthentication(config: MeshConfig): CompiledPeerAuthe
   const ofNamespace = (namespace: string): EffectivePeerAuthentication =>
     inherit(mesh, scopes.namespaces.get(namespace));
   const workloadPolicy = ({ namespace, labels }: WorkloadSubject): PeerAuthentication | undefined =>
-    scopes.workloads.get(namespace)?.find((policy) => labelsMatch(policy.spec.selector?.matchLabels ?? {}, labels));
+    scopes.workloads.get(namespace)?.find((policy) => selects(policy.spec.selector?.matchLabels, labels));
 
   return {
     ofNamespace,
@@ -91,11 +92,11 @@ function sortIntoScopes(config: MeshConfig): Scopes {
   const scopes: Scopes = { namespaces: new Map(), workloads: new Map() };
   for (const policy of [...config.peerAuthentications].sort(compareByAge)) {
     const { namespace } = policy.metadata;
-    const selects = Object.keys(policy.spec.selector?.matchLabels ?? {}).length > 0;
+    const isForWorkloads = isSelective(policy.spec.selector?.matchLabels);
     if (namespace === config.settings.rootNamespace) {
       // A selector in the root namespace is ignored everywhere, even for Pods that live there.
-      if (!selects) scopes.mesh ??= policy;
-    } else if (selects) {
+      if (!isForWorkloads) scopes.mesh ??= policy;
+    } else if (isForWorkloads) {
       const list = scopes.workloads.get(namespace);
       if (list) list.push(policy);
       else scopes.workloads.set(namespace, [policy]);

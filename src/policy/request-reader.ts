@@ -4,6 +4,7 @@
  * @module
  */
 import { MeshError } from '../core/errors.ts';
+import { assertNever } from '../core/invariant.ts';
 import { didYouMean } from '../core/suggest.ts';
 import { IpAddress } from './ip-address.ts';
 import type { AuthorizationRequest } from './request.ts';
@@ -114,8 +115,10 @@ function hasType(value: unknown, type: Exclude<FieldType, Shape>): boolean {
       return isObject(value) && Object.values(value).every(isTextOrTexts);
     case 'texts':
       return isTextOrTexts(value);
-    default:
+    case 'object':
       return isObject(value);
+    default:
+      return assertNever(type);
   }
 }
 

@@ -30,11 +30,3 @@ export function compareByAge(a: { readonly metadata: ObjectMeta }, b: { readonly
 export function refOf(resource: Resource<string, unknown>): PolicyRef {
   return { kind: resource.kind, namespace: resource.metadata.namespace, name: resource.metadata.name };
 }
-
-/** Whether `labels` holds every pair of `selector`; an empty selector selects everything. */
-export function labelsMatch(
-  selector: Readonly<Record<string, string>>,
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  return Object.entries(selector).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
-}

@@ -9,7 +9,7 @@
 // INVARIANT: the index only narrows. A rule it yields is still evaluated in full, and `first` is the lowest ordinal that
 // matches whatever the order in which buckets are visited.
 import { AffixTree } from './affix-tree.ts';
-import { mask, type IpAddress } from './ip-address.ts';
+import { leadingBits, type IpAddress, type IpBlock } from './ip-address.ts';
 import type { RequestView } from './request-view.ts';
 
 /** Where the texts come from that are looked up: one attribute of a request, with none, one or several values. */
@@ -24,9 +24,31 @@ export interface AddressSource {
   address(view: RequestView): IpAddress;
 }
 
-export type IndexKey =
-  | { readonly form: 'exact' | 'prefix' | 'suffix'; readonly source: TextSource; readonly text: string }
-  | { readonly form: 'block'; readonly source: AddressSource; readonly bits: number; readonly v4: number };
+export type IndexKey = TextKey | BlockKey;
+
+export interface TextKey {
+  readonly form: 'exact' | 'prefix' | 'suffix';
+  /** The same for the same key, so that equal keys of different rules meet. */
+  readonly name: string;
+  readonly source: TextSource;
+  readonly text: string;
+}
+
+export interface BlockKey {
+  readonly form: 'block';
+  readonly name: string;
+  readonly source: AddressSource;
+  readonly block: IpBlock;
+}
+
+export function textKey(source: TextSource, form: TextKey['form'], text: string): TextKey {
+  return { form, name: `${source.id}\n${form}\n${text}`, source, text };
+}
+
+export function blockKey(source: AddressSource, block: IpBlock): BlockKey {
+  const { family, bits } = block;
+  return { form: 'block', name: `${source.id}\n${family}/${bits}\n${leadingBits(block, bits)}`, source, block };
+}
 
 /** What is filed. `keySets`: of each, at least one key has to be hit, or the rule cannot match. */
 export interface IndexedRule {
@@ -127,34 +149,31 @@ export class TextIndex {
   }
 }
 
+/** All blocks of one length. */
+interface BlocksOfLength {
+  readonly family: 4 | 6;
+  readonly bits: number;
+  readonly nodes: Map<number | string, IndexNode>;
+}
+
 class BlockIndex {
   readonly #source: AddressSource;
-  readonly #byBits: readonly { readonly bits: number; readonly nodes: ReadonlyMap<number, IndexNode> }[];
+  readonly #lengths: readonly BlocksOfLength[];
 
-  constructor(
-    source: AddressSource,
-    byBits: readonly { readonly bits: number; readonly nodes: ReadonlyMap<number, IndexNode> }[],
-  ) {
+  constructor(source: AddressSource, lengths: readonly BlocksOfLength[]) {
     this.#source = source;
-    this.#byBits = byBits;
+    this.#lengths = lengths;
   }
 
   probe(view: RequestView, known: number): number {
     let best = known;
     const address = this.#source.address(view);
-    if (address.family !== 4) return best;
-    for (const { bits, nodes } of this.#byBits) {
-      const node = nodes.get(mask(address.v4, bits));
+    for (const { family, bits, nodes } of this.#lengths) {
+      const node = family === address.family ? nodes.get(leadingBits(address, bits)) : undefined;
       if (node !== undefined) best = node.visit(view, best);
     }
     return best;
   }
-}
-
-function keyName(key: IndexKey): string {
-  return key.form === 'block'
-    ? `${key.source.id}\n${key.bits}\n${key.v4}`
-    : `${key.source.id}\n${key.form}\n${key.text}`;
 }
 
 interface Bucket {
@@ -167,7 +186,7 @@ function buildNode(entries: readonly Entry[], depth: number): IndexNode {
   const frequency = new Map<string, number>();
   for (const { keySets } of entries) {
     for (const keys of keySets) {
-      for (const key of keys) frequency.set(keyName(key), (frequency.get(keyName(key)) ?? 0) + 1);
+      for (const { name } of keys) frequency.set(name, (frequency.get(name) ?? 0) + 1);
     }
   }
   const always: Entry[] = [];
@@ -180,8 +199,8 @@ function buildNode(entries: readonly Entry[], depth: number): IndexNode {
     }
     const rest = { rule: entry.rule, keySets: entry.keySets.filter((keys) => keys !== chosen) };
     for (const key of chosen) {
-      const bucket = buckets.get(keyName(key));
-      if (bucket === undefined) buckets.set(keyName(key), { key, entries: [rest] });
+      const bucket = buckets.get(key.name);
+      if (bucket === undefined) buckets.set(key.name, { key, entries: [rest] });
       else if (bucket.entries.at(-1)?.rule !== entry.rule) bucket.entries.push(rest);
     }
   }
@@ -201,7 +220,7 @@ function rarest(
     for (const key of keys) {
       // An exact key is found by one look-up: it wins a tie.
       const handicap = key.form === 'exact' ? 0 : 0.5;
-      cost = Math.max(cost, (frequency.get(keyName(key)) ?? 0) + handicap);
+      cost = Math.max(cost, (frequency.get(key.name) ?? 0) + handicap);
     }
     if (cost < least) {
       best = keys;
@@ -224,7 +243,7 @@ interface TextBuckets {
 
 interface BlockBuckets {
   readonly source: AddressSource;
-  readonly byBits: Map<number, Map<number, IndexNode>>;
+  readonly lengths: Map<string, BlocksOfLength>;
 }
 
 function assemble(always: readonly IndexedRule[], buckets: readonly Bucket[], depth: number): IndexNode {
@@ -233,10 +252,12 @@ function assemble(always: readonly IndexedRule[], buckets: readonly Bucket[], de
   for (const { key, entries } of buckets) {
     const node = buildNode(entries, depth + 1);
     if (key.form === 'block') {
-      const group: BlockBuckets = blocks.get(key.source.id) ?? { source: key.source, byBits: new Map() };
+      const { family, bits } = key.block;
+      const group: BlockBuckets = blocks.get(key.source.id) ?? { source: key.source, lengths: new Map() };
       blocks.set(key.source.id, group);
-      const nodes = group.byBits.get(key.bits) ?? new Map<number, IndexNode>();
-      group.byBits.set(key.bits, nodes.set(key.v4, node));
+      const length = group.lengths.get(`${family}/${bits}`) ?? { family, bits, nodes: new Map() };
+      group.lengths.set(`${family}/${bits}`, length);
+      length.nodes.set(leadingBits(key.block, bits), node);
     } else {
       const group: TextBuckets = texts.get(key.source.id) ?? {
         source: key.source,
@@ -251,12 +272,6 @@ function assemble(always: readonly IndexedRule[], buckets: readonly Bucket[], de
   return new IndexNode(
     always,
     [...texts.values()].map((group) => new TextIndex(group.source, group.exact, group.prefix, group.suffix)),
-    [...blocks.values()].map(
-      (group) =>
-        new BlockIndex(
-          group.source,
-          [...group.byBits].map(([bits, nodes]) => ({ bits, nodes })),
-        ),
-    ),
+    [...blocks.values()].map((group) => new BlockIndex(group.source, [...group.lengths.values()])),
   );
 }

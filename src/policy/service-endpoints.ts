@@ -12,7 +12,7 @@ import type { WorkloadRef } from '../core/events.ts';
 import type { Service, ServicePort, Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { ServiceEntry, ServiceEntryPort, WorkloadEntry, WorkloadEntrySpec } from '../istio/service-entry.ts';
-import { labelsMatch } from './resource-order.ts';
+import { isSelective, selects } from '../istio/selector.ts';
 
 const TLS_MODE_LABEL = 'security.istio.io/tlsMode';
 
@@ -42,9 +42,9 @@ export function istioSpiffeId(trustDomain: string, namespace: string, serviceAcc
 /** A Service's endpoints on one of its ports. */
 export function endpointsOfService(config: MeshConfig, service: Service, port: ServicePort): readonly Endpoint[] {
   const { selector } = service;
-  if (selector === undefined || Object.keys(selector).length === 0) return [];
+  if (!isSelective(selector)) return [];
   const pods = config.workloads
-    .filter((pod) => pod.namespace === service.namespace && labelsMatch(selector, pod.labels))
+    .filter((pod) => pod.namespace === service.namespace && selects(selector, pod.labels))
     .flatMap((pod) => {
       const target = targetPortOf(pod, port.targetPort);
       return target === undefined ? [] : podEndpoint(config, pod, target);
@@ -52,7 +52,7 @@ export function endpointsOfService(config: MeshConfig, service: Service, port: S
   const entries = entriesSelected(config, service.namespace, selector).map((entry) =>
     entryEndpoint(config, entry.metadata.namespace, entry.spec, {
       labels: { ...entry.metadata.labels, ...entry.spec.labels },
-      port: entryPort(entry.spec, port.name, typeof port.targetPort === 'number' ? port.targetPort : port.port),
+      port: entryPort(entry.spec, [String(port.targetPort), port.name], numberOf(port)),
     }),
   );
   return [...pods, ...entries];
@@ -70,12 +70,12 @@ export function endpointsOfServiceEntry(
   const selector = entry.spec.workloadSelector?.labels;
   if (selector !== undefined) {
     const pods = config.workloads
-      .filter((pod) => pod.namespace === namespace && labelsMatch(selector, pod.labels))
+      .filter((pod) => pod.namespace === namespace && selects(selector, pod.labels))
       .flatMap((pod) => podEndpoint(config, pod, number));
     const entries = entriesSelected(config, namespace, selector).map(({ metadata, spec }) =>
       entryEndpoint(config, namespace, spec, {
         labels: { ...metadata.labels, ...spec.labels },
-        port: entryPort(spec, port.name, number),
+        port: entryPort(spec, [port.name], number),
       }),
     );
     return [...pods, ...entries];
@@ -84,7 +84,7 @@ export function endpointsOfServiceEntry(
   if (written.length === 0)
     return isDns(entry) && !target.host.startsWith('*') ? [hostEndpoint(namespace, target.host, number)] : [];
   return written.map((spec) =>
-    entryEndpoint(config, namespace, spec, { labels: spec.labels ?? {}, port: entryPort(spec, port.name, number) }),
+    entryEndpoint(config, namespace, spec, { labels: spec.labels ?? {}, port: entryPort(spec, [port.name], number) }),
   );
 }
 
@@ -105,15 +105,22 @@ function entriesSelected(
 ): readonly WorkloadEntry[] {
   return config.workloadEntries.filter(
     ({ metadata, spec }) =>
-      metadata.namespace === namespace && labelsMatch(selector, { ...metadata.labels, ...spec.labels }),
+      metadata.namespace === namespace && selects(selector, { ...metadata.labels, ...spec.labels }),
   );
 }
 
-function entryPort(spec: WorkloadEntrySpec, name: string | undefined, fallback: number): number {
-  const { ports } = spec;
-  return (
-    (ports !== undefined && name !== undefined && Object.hasOwn(ports, name) ? ports[name] : undefined) ?? fallback
-  );
+/** Where a WorkloadEntry serves a port: under the first of the names that it lists, else at the number. */
+function entryPort(spec: WorkloadEntrySpec, names: readonly (string | undefined)[], fallback: number): number {
+  const { ports = {} } = spec;
+  for (const name of names) {
+    const listed = name !== undefined && Object.hasOwn(ports, name) ? ports[name] : undefined;
+    if (listed !== undefined) return listed;
+  }
+  return fallback;
+}
+
+function numberOf({ port, targetPort }: ServicePort): number {
+  return typeof targetPort === 'number' ? targetPort : port;
 }
 
 function podEndpoint(config: MeshConfig, pod: Workload, port: number): readonly Endpoint[] {

@@ -11,6 +11,7 @@
 import type { PolicyRef, WorkloadRef } from '../core/events.ts';
 import type { PortProtocol, Service } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { protocolNamed } from '../istio/port-protocol.ts';
 import type { ServiceEntry } from '../istio/service-entry.ts';
 import { isWildcardHost, mostSpecificHost } from './host-match.ts';
 import { compareText, creationTimeMs, refOf } from './resource-order.ts';
@@ -200,7 +201,7 @@ function fromServiceEntry(config: MeshConfig, entry: ServiceEntry): readonly Reg
       host,
       namespace: metadata.namespace,
       name: metadata.name,
-      ports: ports.map(({ name, number, protocol }) => ({ name, number, protocol: parseProtocol(protocol) })),
+      ports: ports.map(({ name, number, protocol }) => ({ name, number, protocol: declaredProtocol(protocol) })),
       location: spec.location ?? 'MESH_EXTERNAL',
       resolution: resolutionOf(spec.resolution),
       headless: false,
@@ -222,29 +223,9 @@ function resolutionOf(resolution: ServiceEntry['spec']['resolution']): Registere
   return resolution === 'STATIC' ? 'STATIC' : 'DNS';
 }
 
-const PROTOCOLS: ReadonlySet<string> = new Set<PortProtocol>([
-  'http',
-  'http2',
-  'grpc',
-  'grpc-web',
-  'https',
-  'tls',
-  'tcp',
-  'udp',
-  'mongo',
-  'mysql',
-  'redis',
-]);
-
-function isProtocol(text: string): text is PortProtocol {
-  return PROTOCOLS.has(text);
-}
-
 /** A protocol as ServiceEntry and Sidecar ports write it; anything unknown is sniffed. */
-export function parseProtocol(text: string | undefined): PortProtocol {
-  const name = (text ?? '').toLowerCase();
-  if (name === 'http_proxy') return 'http';
-  return isProtocol(name) ? name : 'auto';
+export function declaredProtocol(text: string | undefined): PortProtocol {
+  return protocolNamed(text ?? '') ?? 'auto';
 }
 
 function identitiesOf(endpoints: readonly Endpoint[]): readonly string[] {

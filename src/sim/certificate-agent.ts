@@ -1,9 +1,12 @@
 /**
  * The agent beside a sidecar: gets the workload's certificate, keeps it fresh, and hands the current one to every new
- * connection. The shell of pki's rotation machine: it owns the timer, makes the key and the request, and reports.
+ * connection; holds the roots the sidecar trusts, which come with a certificate or by a push; and has a clock of its own,
+ * which may be wrong. The shell of pki's rotation machine: it owns the timer, makes the key and the request, and reports.
+ *
+ * Not modelled: clock drift (a clock steps), loss of a request under way other than by its deadline.
  * @module
  */
-import { assertNever, type EventLog, messageOf, type Rng } from '../core/index.ts';
+import { addMs, assertNever, type EventLog, type Instant, messageOf, type Rng } from '../core/index.ts';
 import type { SpiffeId } from '../identity/index.ts';
 import {
   createCsr,
@@ -19,11 +22,21 @@ import {
   type Svid,
   svidOf,
 } from '../pki/index.ts';
-import type { MeshCa } from './mesh-ca.ts';
+import { CA_UNAVAILABLE, type MeshCa } from './mesh-ca.ts';
+import { NO_ROOTS, type TrustedRoots } from './trusted-roots.ts';
 import type { Timer, VirtualClock } from './virtual-clock.ts';
 
+/** How a workload's requests for certificates fare. */
+export interface CsrPath {
+  /** From the request to the answer. @defaultValue 0: within the instant */
+  readonly latencyMs?: number;
+  /** The CA does not know this caller: every request is refused, and this is why. */
+  readonly refusal?: string;
+}
+
 export interface CertificateAgentOptions {
-  readonly spiffeId: SpiffeId;
+  /** Who the workload is now: the CA names it so in the next certificate. */
+  readonly identity: () => SpiffeId;
   readonly ca: MeshCa;
   readonly clock: VirtualClock;
   readonly events: EventLog;
@@ -33,28 +46,72 @@ export interface CertificateAgentOptions {
   /** Keys come from `rng` too, so that a seeded world repeats its certificates. */
   readonly reproducibleKeys: boolean;
   readonly policy: RotationPolicy;
-  /** What this workload's clock shows, less what it ought to show. */
+  /** What this workload's clock shows, less what it ought to show. @defaultValue 0 */
   readonly clockSkewMs?: number;
+  readonly csr?: CsrPath;
+}
+
+/** What came back for a request. */
+interface Answer {
+  readonly svid: Svid;
+  readonly trusted: TrustedRoots;
 }
 
 export class CertificateAgent {
-  readonly spiffeId: SpiffeId;
   readonly #options: CertificateAgentOptions;
   readonly #queue: RotationEvent[] = [];
-  readonly #pending = new Map<number, Svid>();
+  readonly #pending = new Map<number, Answer>();
+  readonly #underWay = new Map<number, Timer>();
   #state: RotationState = ROTATION_IDLE;
   #svid: Svid | undefined;
+  #trusted: TrustedRoots = NO_ROOTS;
+  /** Roots that were pushed while the workload was suspended. */
+  #missed: { readonly trusted: TrustedRoots; readonly renew: boolean } | undefined;
   #timer: Timer | undefined;
+  /** Serial number of the latest certificate whose expiry was reported. */
+  #expired: string | undefined;
   #running = false;
+  #clockSkewMs: number;
+  /** May be changed at any time; counts from the next request on. */
+  csr: CsrPath;
 
   constructor(options: CertificateAgentOptions) {
-    this.spiffeId = options.spiffeId;
     this.#options = options;
+    this.#clockSkewMs = options.clockSkewMs ?? 0;
+    this.csr = options.csr ?? {};
+  }
+
+  /** Who its certificate says it is; without one, who it is to be. */
+  get spiffeId(): SpiffeId {
+    return this.#svid?.spiffeId ?? this.#options.identity();
   }
 
   /** The certificate new connections present; an expired one too, as in Envoy. */
   current(): Svid | undefined {
     return this.#svid;
+  }
+
+  /** The roots that peers are judged by. */
+  get trusted(): TrustedRoots {
+    return this.#trusted;
+  }
+
+  /** What this workload's clock shows. */
+  now(): Instant {
+    return addMs(this.#options.clock.now(), this.#clockSkewMs);
+  }
+
+  get clockSkewMs(): number {
+    return this.#clockSkewMs;
+  }
+
+  /** When it means to ask for the next certificate, on the mesh's clock; nothing unless it holds one and waits. */
+  get renewAt(): Instant | undefined {
+    return this.#state.kind === 'holding' ? this.#state.renewAt : undefined;
+  }
+
+  get isSuspended(): boolean {
+    return this.#state.kind === 'suspended';
   }
 
   /** Gets the first certificate. */
@@ -67,18 +124,59 @@ export class CertificateAgent {
     this.#dispatch({ kind: 'renew' });
   }
 
-  /** Stops renewing until `resume`; the certificate in use stays. */
+  /** Stops renewing until `resume`; the certificate and the roots in use stay. */
   suspend(): void {
     this.#dispatch({ kind: 'suspend' });
+    const svid = this.#svid;
+    if (svid === undefined || !this.isSuspended) return;
+    // A suspended machine notices nothing; that the certificate expires is a fact all the same.
+    this.#timer = this.#options.clock.schedule(addMs(svid.notAfter, 1 - this.#clockSkewMs), () =>
+      this.#reportExpired(svid.serial),
+    );
   }
 
   resume(): void {
+    if (!this.isSuspended) return;
+    this.#timer?.[Symbol.dispose]();
     this.#dispatch({ kind: 'resume' });
+    const missed = this.#missed;
+    this.#missed = undefined;
+    if (missed !== undefined) this.push(missed.trusted, { renew: missed.renew });
+  }
+
+  /** Sets the workload's clock, to `skewMs` more than it ought to show. */
+  stepClock(skewMs: number): void {
+    if (skewMs === this.#clockSkewMs) return;
+    this.#clockSkewMs = skewMs;
+    this.#options.events.append({ kind: 'clock.stepped', spiffeId: this.spiffeId, skewMs });
+    this.#dispatch({ kind: 'clock-step' });
+  }
+
+  /** News from the control plane: other roots, and perhaps the wish that every certificate be signed anew. */
+  push(trusted: TrustedRoots, options: { readonly renew: boolean }): void {
+    if (this.isSuspended) {
+      this.#missed = { trusted, renew: options.renew || this.#missed?.renew === true };
+      return;
+    }
+    this.#trust(trusted);
+    if (options.renew) this.renew();
   }
 
   stop(): void {
     this.#dispatch({ kind: 'stop' });
     this.#timer?.[Symbol.dispose]();
+    for (const timer of this.#underWay.values()) timer[Symbol.dispose]();
+    this.#underWay.clear();
+  }
+
+  #trust(trusted: TrustedRoots): void {
+    if (trusted === this.#trusted) return;
+    const known = this.#trusted !== NO_ROOTS;
+    this.#trusted = trusted;
+    // The first roots come with the first certificate, which is an event already.
+    if (!known) return;
+    const roots = trusted.roots.map(({ serial }) => serial);
+    this.#options.events.append({ kind: 'trust.changed', spiffeId: this.spiffeId, roots });
   }
 
   /** Effects may cause events: they queue up and run one after the other. */
@@ -88,8 +186,13 @@ export class CertificateAgent {
     this.#running = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-        const { clock, policy, rng, clockSkewMs = 0 } = this.#options;
-        const step = stepRotation(this.#state, next, { at: clock.now(), clockSkewMs, policy, rng });
+        const { clock, policy, rng } = this.#options;
+        const step = stepRotation(this.#state, next, {
+          at: clock.now(),
+          clockSkewMs: this.#clockSkewMs,
+          policy,
+          rng,
+        });
         this.#state = step.state;
         for (const effect of step.effects) this.#perform(effect);
       }
@@ -100,12 +203,15 @@ export class CertificateAgent {
 
   #perform(effect: RotationEffect): void {
     const { clock, events } = this.#options;
+    const { spiffeId } = this;
     switch (effect.kind) {
       case 'request':
         this.#request(effect.request, effect.ttlMs);
         return;
       case 'cancel-request':
         this.#pending.delete(effect.request);
+        this.#underWay.get(effect.request)?.[Symbol.dispose]();
+        this.#underWay.delete(effect.request);
         return;
       case 'install':
         this.#install(effect.request, effect.certificate, effect.reason);
@@ -118,31 +224,56 @@ export class CertificateAgent {
         this.#timer?.[Symbol.dispose]();
         this.#timer = undefined;
         return;
-      case 'renewal-failed':
-        events.append({
-          kind: 'certificate.renewal-failed',
-          spiffeId: this.spiffeId,
-          reason: effect.reason,
-          attempt: effect.attempt,
-          retryAt: effect.retryAt,
-        });
+      case 'renewal-failed': {
+        const { reason, attempt, retryAt } = effect;
+        events.append({ kind: 'certificate.renewal-failed', spiffeId, reason, attempt, retryAt });
         return;
+      }
       case 'expired':
-        events.append({ kind: 'certificate.expired', spiffeId: this.spiffeId, serial: effect.certificate.serial });
+        this.#reportExpired(effect.certificate.serial);
         return;
       default:
         assertNever(effect);
     }
   }
 
+  /** Once for each certificate. */
+  #reportExpired(serial: string): void {
+    if (this.#expired === serial) return;
+    this.#expired = serial;
+    this.#options.events.append({ kind: 'certificate.expired', spiffeId: this.spiffeId, serial });
+  }
+
+  /** The CA signs when the answer is due: an outage meanwhile is met. */
   #request(request: number, ttlMs: number): void {
-    const { ca, clock, rng, key, reproducibleKeys } = this.#options;
+    const { latencyMs = 0 } = this.csr;
+    if (latencyMs === 0) {
+      this.#ask(request, ttlMs);
+      return;
+    }
+    const { clock } = this.#options;
+    const timer = clock.schedule(addMs(clock.now(), latencyMs), () => {
+      this.#underWay.delete(request);
+      this.#ask(request, ttlMs);
+    });
+    this.#underWay.set(request, timer);
+  }
+
+  #ask(request: number, ttlMs: number): void {
+    const { ca, clock, rng, key, reproducibleKeys, identity } = this.#options;
     const at = clock.now();
+    // A request that goes nowhere costs no key.
+    const { refusal = ca.available ? undefined : CA_UNAVAILABLE } = this.csr;
+    if (refusal !== undefined) {
+      this.#dispatch({ kind: 'failed', request, reason: refusal });
+      return;
+    }
     try {
+      const spiffeId = identity();
       const keyPair = generateKeyPair(key, reproducibleKeys ? { rng: rng.fork(`key/${request}`) } : {});
-      const chain = ca.sign(createCsr(keyPair, { spiffeId: this.spiffeId }), { spiffeId: this.spiffeId, at, ttlMs });
-      const svid = svidOf(chain, { spiffeId: this.spiffeId, key: keyPair, receivedAt: at });
-      this.#pending.set(request, svid);
+      const chain = ca.sign(createCsr(keyPair, { spiffeId }), { spiffeId, at, ttlMs });
+      const svid = svidOf(chain, { spiffeId, key: keyPair, receivedAt: at });
+      this.#pending.set(request, { svid, trusted: ca.trusted });
       this.#dispatch({ kind: 'issued', request, certificate: svid });
     } catch (error) {
       this.#dispatch({ kind: 'failed', request, reason: messageOf(error) });
@@ -150,18 +281,13 @@ export class CertificateAgent {
   }
 
   #install(request: number, certificate: HeldCertificate, reason: 'initial' | 'rotation'): void {
-    const svid = this.#pending.get(request);
+    const answer = this.#pending.get(request);
     this.#pending.clear();
-    if (svid === undefined) return;
-    this.#svid = svid;
+    if (answer === undefined) return;
+    this.#svid = answer.svid;
+    this.#trust(answer.trusted);
     const { serial, notBefore, notAfter } = certificate;
-    this.#options.events.append({
-      kind: 'certificate.issued',
-      spiffeId: this.spiffeId,
-      serial,
-      notBefore,
-      notAfter,
-      reason,
-    });
+    const { spiffeId } = answer.svid;
+    this.#options.events.append({ kind: 'certificate.issued', spiffeId, serial, notBefore, notAfter, reason });
   }
 }

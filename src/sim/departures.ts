@@ -4,7 +4,7 @@
  * @module
  */
 import { type Instant, MeshError, type PeerRef } from '../core/index.ts';
-import { workloadSpiffeId } from '../identity/index.ts';
+import { parseSpiffeId, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
 import type { KeyAlgorithm } from '../pki/index.ts';
 import type { ClientTls, CompiledMesh } from '../policy/index.ts';
 import type { Address, Credential, OutboundRoute } from '../wire/index.ts';
@@ -44,14 +44,27 @@ const OUTSIDE_IP = '203.0.113.1';
 export type CallerKind =
   | { readonly kind: 'sidecar'; readonly running: RunningWorkload; readonly agent: CertificateAgent }
   | { readonly kind: 'plaintext'; readonly running: RunningWorkload | undefined }
-  | { readonly kind: 'tls'; readonly running: RunningWorkload | undefined; readonly certificate: CallerCertificate };
+  | {
+      readonly kind: 'tls';
+      readonly running: RunningWorkload | undefined;
+      readonly certificate: CallerCertificate;
+      readonly spiffeId: SpiffeId | undefined;
+    };
 
 /** @throws MeshError `ERR_REQUEST_INVALID` for a workload that does not exist, or a caller that names nothing */
 export function callerKind(from: Caller, running: DeparturePort['running']): CallerKind {
   if (from === 'outside') return { kind: 'plaintext', running: undefined };
-  const { workload, certificate } = typeof from === 'string' ? { workload: from, certificate: undefined } : from;
+  const { workload, certificate, spiffeId } = typeof from === 'string' ? { workload: from } : from;
   const found = workload === undefined ? undefined : running(workload);
-  if (certificate !== undefined) return { kind: 'tls', running: found, certificate };
+  if (certificate !== undefined)
+    return {
+      kind: 'tls',
+      running: found,
+      certificate,
+      spiffeId: spiffeId === undefined ? undefined : parseSpiffeId(spiffeId),
+    };
+  if (spiffeId !== undefined)
+    throw new MeshError('ERR_REQUEST_INVALID', 'a caller with a SPIFFE ID of its own names its certificate too');
   if (found === undefined)
     throw new MeshError('ERR_REQUEST_INVALID', 'a caller names a workload, a certificate, or both');
   return found.agent === undefined
@@ -69,9 +82,11 @@ export async function departureOf(from: Caller, port: DeparturePort): Promise<De
   const { certificate } = caller;
   const { trustDomain } = port.compiled().config.settings;
   const spiffeId =
-    running?.spiffeId ?? workloadSpiffeId({ trustDomain, namespace: 'default', serviceAccount: 'default' });
+    caller.spiffeId ??
+    running?.spiffeId ??
+    workloadSpiffeId({ trustDomain, namespace: 'default', serviceAccount: 'default' });
   const { ca, key } = port;
-  const credential = await foreignCredential({ certificate, spiffeId, trustDomain, ca, at: port.now(), key });
+  const credential = await foreignCredential({ certificate, spiffeId, ca, at: port.now(), key });
   return bareDeparture({
     source: `outside (${certificate} certificate)`,
     running,
@@ -102,7 +117,7 @@ function sidecarDeparture(running: RunningWorkload, agent: CertificateAgent, por
           ...(tls.sni === undefined ? {} : { sni: tls.sni }),
           alpn: tls.alpn['http/1.1'],
           identity: () => (tls.credential?.kind === 'workload' ? agent.current() : undefined),
-          verifyServer: (chain) => port.ca.verifyServer(chain, port.now(), tls.subjectAltNames),
+          verifyServer: (chain) => port.ca.verifyServer(chain, agent.now(), tls.subjectAltNames, agent.trusted),
         },
       };
     },

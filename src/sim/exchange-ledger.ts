@@ -6,11 +6,12 @@
  * client (curl) has no entry, and leaves none.
  * @module
  */
-import type { Decision } from '../policy/index.ts';
+import type { AuthorizationRequest, Decision } from '../policy/index.ts';
 import type { Address, InboundConnection, InboundRefusal } from '../wire/index.ts';
 
 export interface ExchangeRecord {
   connection?: InboundConnection;
+  asked?: AuthorizationRequest;
   decision?: Decision;
   /** Access-log detail where something other than RBAC decided: a refused token, a path that cannot be normalised. */
   details?: string;

@@ -3,7 +3,7 @@
  * @module
  */
 import { addMs, assertNever, DAY_MS, type Instant, type Rng } from '../core/index.ts';
-import type { SpiffeId } from '../identity/index.ts';
+import { type SpiffeId, trustDomainOf } from '../identity/index.ts';
 import {
   CertificateAuthority,
   createCsr,
@@ -18,7 +18,6 @@ import type { CallerCertificate } from './request.ts';
 export interface ForeignCredentialOptions {
   readonly certificate: CallerCertificate;
   readonly spiffeId: SpiffeId;
-  readonly trustDomain: string;
   readonly ca: MeshCa;
   readonly at: Instant;
   readonly key: KeyAlgorithm;
@@ -26,30 +25,40 @@ export interface ForeignCredentialOptions {
 }
 
 /** How long ago the expired certificate was issued; it lived half as long. */
-const EXPIRED_AGE_MS: number = 2 * DAY_MS;
+export const EXPIRED_AGE_MS: number = 2 * DAY_MS;
+/** How long held certificates live. */
+export const HELD_TTL_MS: number = DAY_MS;
 
 /** @returns nothing for `none`: the caller shows no certificate */
 export async function foreignCredential(options: ForeignCredentialOptions): Promise<Credential | undefined> {
   const { certificate, spiffeId, ca, at } = options;
+  // A genuine certificate of a trust domain that is not let in comes from that domain's own authority.
+  const own = ca.accepts(spiffeId);
   switch (certificate) {
     case 'none':
       return undefined;
     case 'mesh':
-      return signed(options, (csr) => ca.sign(csr, { spiffeId, at, ttlMs: DAY_MS }));
+      if (!own) return otherAuthority(options, at);
+      // Not asked of the CA now: it was stolen before, and serves while the CA is away.
+      return signed(options, (csr) => ca.intermediate.issueSvid(csr, { spiffeId, at, ttlMs: HELD_TTL_MS }));
     case 'expired': {
       const issuedAt = addMs(at, -EXPIRED_AGE_MS);
-      return signed(options, (csr) => ca.intermediate.issueSvid(csr, { spiffeId, at: issuedAt, ttlMs: DAY_MS }));
+      if (!own) return otherAuthority(options, issuedAt);
+      return signed(options, (csr) => ca.intermediate.issueSvid(csr, { spiffeId, at: issuedAt, ttlMs: HELD_TTL_MS }));
     }
-    case 'rogue': {
-      const { trustDomain, key } = options;
-      const rogue = CertificateAuthority.createRoot({ trustDomain, at, key });
-      return signed(options, (csr) => rogue.issueSvid(csr, { spiffeId, at, ttlMs: DAY_MS }));
-    }
+    case 'rogue':
+      return otherAuthority(options, at);
     case 'self-signed':
       return selfSigned(spiffeId, at);
     default:
       return assertNever(certificate);
   }
+}
+
+function otherAuthority(options: ForeignCredentialOptions, at: Instant): Credential {
+  const { spiffeId, key } = options;
+  const other = CertificateAuthority.createRoot({ trustDomain: trustDomainOf(spiffeId), at, key });
+  return signed(options, (csr) => other.issueSvid(csr, { spiffeId, at, ttlMs: HELD_TTL_MS }));
 }
 
 function signed(
@@ -65,7 +74,7 @@ async function selfSigned(spiffeId: SpiffeId, at: Instant): Promise<Credential> 
     commonName: 'self',
     uris: [spiffeId],
     notBefore: at,
-    notAfter: addMs(at, DAY_MS),
+    notAfter: addMs(at, HELD_TTL_MS),
   });
   return { chain: [made.certificate], key: made.key };
 }

@@ -4,10 +4,11 @@
  * @module
  */
 export * from './application.ts';
-export { CertificateAgent } from './certificate-agent.ts';
-export { MeshCa } from './mesh-ca.ts';
+export { CertificateAgent, type CsrPath } from './certificate-agent.ts';
+export { MeshCa, ROOT_STEPS, type RootStep } from './mesh-ca.ts';
 export * from './request.ts';
 export * from './service-profile.ts';
 export { Simulation, type SimulationOptions } from './simulation.ts';
 export * from './traffic.ts';
+export type { TrustedRoots } from './trusted-roots.ts';
 export { type Timer, VirtualClock } from './virtual-clock.ts';

@@ -20,6 +20,8 @@ export interface ListenContext {
   readonly minVersion: TlsVersion;
   /** The mesh is going down: connections that close now are not worth an event. */
   closing(): boolean;
+  /** The loopback port to listen on; absent: any that is free. */
+  readonly listenPort: number | undefined;
 }
 
 /** @throws MeshError `ERR_WIRE_LISTEN` */
@@ -39,8 +41,10 @@ export function listenFor(running: RunningWorkload, port: number, context: Liste
     listener: {
       addresses,
       identity: () => agent?.current(),
-      verifyClient: (chain) => ca.verifyClient(chain, now()),
+      verifyClient: (chain) =>
+        agent === undefined ? ca.verifyClient(chain, now()) : ca.verifyClient(chain, agent.now(), agent.trusted),
       minVersion,
+      ...(context.listenPort === undefined ? {} : { listenPort: context.listenPort }),
       onRefused: (refusal) => ledger.refused(refusal),
       onOpened: (connection) => {
         const { id, security, tlsVersion, resumed } = connection;

@@ -99,6 +99,8 @@ function answered(answer: HttpAnswer & { readonly ok: true }, record: ExchangeRe
     body: UTF8.decode(answer.body),
     decidedBy: decision?.determining ?? [],
     reason: reasonOf(record, denied),
+    ...(record.asked === undefined ? {} : { asked: record.asked }),
+    ...(decision === undefined ? {} : { decision }),
     connection: connectionOf(answer.connection, record),
   };
 }

@@ -1,9 +1,9 @@
 /**
- * The outcome of a request from configuration alone: the model twin of the wire. No socket, no certificate is touched;
- * dates are compared, signatures taken as read.
+ * The outcome of a request from configuration alone: the model twin of the wire. No socket is touched; of certificates
+ * names, dates and key identifiers are compared, signatures taken as read.
  * @module
  */
-import { assertNever, type Instant } from '../core/index.ts';
+import { addMs, assertNever, type Instant } from '../core/index.ts';
 import {
   acceptedTrustDomains,
   type AuthorizationRequest,
@@ -15,8 +15,13 @@ import {
   type PredictedOutcome,
 } from '../policy/index.ts';
 import { BARE_ALPN, type CallerKind } from './departures.ts';
+import { EXPIRED_AGE_MS, HELD_TTL_MS } from './foreign-credentials.ts';
+import type { MeshCa } from './mesh-ca.ts';
+import { CLOCK_SKEW_GRACE_MS } from '../pki/index.ts';
+import { anchorsOf, certificateFacts, type Judge, judgeOf, rootKeyOf } from './predicted-certificate.ts';
 import type { MeshRequest, Outcome, OutcomeResult } from './request.ts';
 import type { RunningWorkload } from './running-workload.ts';
+import { lastForwarded } from './server-sidecar.ts';
 import type { Target } from './targets.ts';
 
 export interface PredictionInput {
@@ -25,11 +30,11 @@ export interface PredictionInput {
   readonly target: Target;
   readonly server: RunningWorkload;
   readonly compiled: CompiledMesh;
+  readonly ca: MeshCa;
   readonly now: Instant;
 }
 
-/** The mesh's root, and another one. */
-const MESH_ROOT = 'mesh';
+/** No root of this mesh. */
 const OTHER_ROOT = 'other';
 
 export function predict(input: PredictionInput): Outcome {
@@ -53,11 +58,17 @@ export function predict(input: PredictionInput): Outcome {
             stage: predicted.refusal.stage,
             reason: predicted.refusal.reason,
             detail: 'predicted',
-            side: predicted.refusal.stage === 'verify-server' ? 'client' : 'server',
+            side: sideOf(predicted.refusal),
             applicationBytes: 0,
           },
         }),
   };
+}
+
+/** Who refused. What TLS makes of an answer that is not TLS is the client's verdict. */
+function sideOf({ stage, reason }: NonNullable<PredictedOutcome['refusal']>): 'client' | 'server' {
+  const byClient = stage === 'verify-server' || stage === 'connect' || reason === 'wrong_version_number';
+  return byClient ? 'client' : 'server';
 }
 
 function resultOf({ refusal, status }: PredictedOutcome): OutcomeResult {
@@ -86,7 +97,7 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
     headers: {},
     connection: {
       security,
-      ...(security === 'none' ? {} : { serverPrincipal: server.spiffeId }),
+      ...(security === 'none' ? {} : { serverPrincipal: server.agent?.spiffeId ?? server.spiffeId }),
       ...(seen?.principal === undefined ? {} : { clientPrincipal: seen.principal }),
       resumed: false,
     },
@@ -103,7 +114,8 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
       reason: 'no sidecar in front of the application',
     };
   }
-  const decision = compiled.authorize(attributesOf(request, target, { ip: sourceIp(caller), seen }));
+  const asked = attributesOf(request, target, { ip: sourceIp(caller), serverIp: server.ip, seen });
+  const decision = compiled.authorize(asked);
   const denied = decision.decision === 'deny';
   return {
     ...base,
@@ -114,6 +126,8 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
     body: denied && decision.status === 403 ? 'RBAC: access denied' : '',
     decidedBy: decision.determining,
     reason: decision.reason,
+    asked,
+    decision,
   };
 }
 
@@ -124,13 +138,17 @@ function sourceIp({ running, kind }: CallerKind): string {
 function attributesOf(
   request: MeshRequest,
   target: Target,
-  from: { readonly ip: string; readonly seen: PredictedOutcome['server'] },
+  from: { readonly ip: string; readonly serverIp: string; readonly seen: PredictedOutcome['server'] },
 ): AuthorizationRequest {
   const { workload, endpoint } = target;
   const { principal, sni } = from.seen ?? {};
   return {
-    destination: { namespace: workload.namespace, workload: workload.name, port: endpoint.port },
-    source: { ip: from.ip, ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }) },
+    destination: { namespace: workload.namespace, workload: workload.name, port: endpoint.port, ip: from.serverIp },
+    source: {
+      ip: from.ip,
+      remoteIp: forwardedFor(request) ?? from.ip,
+      ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
+    },
     ...(sni === undefined ? {} : { connection: { sni } }),
     request: {
       method: request.method ?? 'GET',
@@ -141,12 +159,18 @@ function attributesOf(
   };
 }
 
-function questionOf({ caller, target, server, compiled, now, request }: PredictionInput): OutcomeQuestion {
+function forwardedFor({ headers = {} }: MeshRequest): string | undefined {
+  return lastForwarded(Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-forwarded-for')?.[1]);
+}
+
+function questionOf(input: PredictionInput): OutcomeQuestion {
+  const { caller, target, server, compiled, now, request, ca } = input;
   const { endpoint, workload } = target;
+  const client = judgeOf(caller.kind === 'sidecar' ? caller.running : undefined, ca, now);
   const { agent } = server;
   const protocol = compiled.portProtocol(workload, endpoint.port);
   return {
-    caller: callerEnd({ caller, target, compiled, now }, request.host ?? target.host),
+    caller: callerEnd(input, client, request.host ?? target.host),
     server:
       agent === undefined
         ? {}
@@ -154,16 +178,17 @@ function questionOf({ caller, target, server, compiled, now, request }: Predicti
             sidecar: {
               mode: compiled.peerAuthentication(workload, endpoint.port).mode,
               protocol,
-              ...certificateOf(server, now),
-              anchors: [MESH_ROOT],
+              ...certificateOf(server, client, ca),
+              anchors: anchorsOf(judgeOf(server, ca, now)),
               trustDomains: acceptedTrustDomains(compiled.config.settings),
             },
           },
   };
 }
 
-function callerEnd(input: Pick<PredictionInput, 'caller' | 'target' | 'compiled' | 'now'>, host: string): CallerEnd {
-  const { caller, target, compiled, now } = input;
+function callerEnd(input: PredictionInput, client: Judge, host: string): CallerEnd {
+  const { caller, target, compiled, server, ca, now } = input;
+  const judge = judgeOf(server, ca, now);
   const { service, servicePort, endpoint, workload } = target;
   const base = { speaks: 'http/1.1', host } as const;
   switch (caller.kind) {
@@ -173,8 +198,8 @@ function callerEnd(input: Pick<PredictionInput, 'caller' | 'target' | 'compiled'
         sidecar: {
           tls: compiled.clientTls({ from: caller.running.workload, service, port: servicePort, endpoint }),
           protocol: compiled.portProtocol(workload, endpoint.port),
-          ...certificateOf(caller.running, now),
-          anchors: [MESH_ROOT],
+          ...certificateOf(caller.running, judge, ca),
+          anchors: anchorsOf(client),
         },
       };
     case 'plaintext':
@@ -185,9 +210,9 @@ function callerEnd(input: Pick<PredictionInput, 'caller' | 'target' | 'compiled'
         ownTls: {
           alpn: BARE_ALPN,
           sni: `outbound_.${servicePort}_._.${service.host}`,
-          anchors: [MESH_ROOT],
+          anchors: anchorsOf(client),
           names: [],
-          ...heldCertificate(caller),
+          ...heldCertificate(caller, { ca, now, judge }),
         },
       };
     default:
@@ -196,25 +221,37 @@ function callerEnd(input: Pick<PredictionInput, 'caller' | 'target' | 'compiled'
 }
 
 function certificateOf(
-  { agent, spiffeId }: RunningWorkload,
-  now: Instant,
+  { agent }: RunningWorkload,
+  judge: Judge,
+  ca: MeshCa,
 ): { readonly certificate?: CertificateFacts } {
   const svid = agent?.current();
-  if (svid === undefined) return {};
-  const validity = now > svid.notAfter ? 'expired' : now < svid.notBefore ? 'not_yet_valid' : 'valid';
-  return { certificate: { names: [spiffeId], root: MESH_ROOT, validity } };
+  return svid === undefined ? {} : { certificate: certificateFacts(svid, judge, ca) };
 }
 
-function heldCertificate(caller: CallerKind & { readonly kind: 'tls' }): { readonly certificate?: CertificateFacts } {
+/** Certificates of trust domains that are not let in lead to another root. */
+function heldCertificate(
+  caller: CallerKind & { readonly kind: 'tls' },
+  { ca, now, judge }: { readonly ca: MeshCa; readonly now: Instant; readonly judge: Judge },
+): { readonly certificate?: CertificateFacts } {
   const { certificate, running } = caller;
   if (certificate === 'none') return {};
-  const names = [running?.spiffeId ?? 'spiffe://cluster.local/ns/default/sa/default'];
-  const foreign = certificate === 'rogue' || certificate === 'self-signed';
+  const names = [caller.spiffeId ?? running?.spiffeId ?? 'spiffe://cluster.local/ns/default/sa/default'];
+  const foreign =
+    certificate === 'rogue' ||
+    certificate === 'self-signed' ||
+    !names.some((name) => ca.bundles.trustDomains.some((own) => name.startsWith(`spiffe://${own}/`)));
   return {
     certificate: {
       names,
-      root: foreign ? OTHER_ROOT : MESH_ROOT,
-      validity: certificate === 'expired' ? 'expired' : 'valid',
+      root: foreign ? OTHER_ROOT : rootKeyOf(ca.intermediate.chain),
+      validity: heldValidity(certificate === 'expired' ? addMs(now, -EXPIRED_AGE_MS) : now, judge),
     },
   };
+}
+
+/** The server judges dates by its own clock. */
+function heldValidity(issuedAt: Instant, { at }: Judge): CertificateFacts['validity'] {
+  if (at > addMs(issuedAt, HELD_TTL_MS)) return 'expired';
+  return at < addMs(issuedAt, -CLOCK_SKEW_GRACE_MS) ? 'not_yet_valid' : 'valid';
 }

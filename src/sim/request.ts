@@ -3,6 +3,7 @@
  * @module
  */
 import { type ConnectionSecurity, MeshError, type PolicyRef, type RefusalStage } from '../core/index.ts';
+import type { AuthorizationRequest, Decision } from '../policy/index.ts';
 
 /** A certificate a caller without a sidecar shows. `mesh` is a genuine one: a stolen identity. */
 export type CallerCertificate = 'mesh' | 'none' | 'rogue' | 'expired' | 'self-signed';
@@ -17,6 +18,8 @@ export type Caller =
       /** Whose name the certificate carries, or whose sidecar is used where no certificate is named. */
       readonly workload?: string;
       readonly certificate?: CallerCertificate;
+      /** The name on `certificate`, where it is to be another than the workload's. */
+      readonly spiffeId?: string;
     };
 
 export interface MeshRequest {
@@ -71,6 +74,10 @@ export interface Outcome {
   readonly decidedBy: readonly PolicyRef[];
   /** Why, in a sentence. */
   readonly reason: string;
+  /** What the server's sidecar asked its policies; absent where the request did not get that far. */
+  readonly asked?: AuthorizationRequest;
+  /** Their answer: `explain(decision)` says why. */
+  readonly decision?: Decision;
   readonly connection: OutcomeConnection;
   readonly refusal?: Refusal;
 }

@@ -14,6 +14,7 @@ export interface RunningWorkload {
   readonly name: string;
   /** The Pod's virtual address. */
   readonly ip: string;
+  /** The identity the configuration of now gives it; its certificate may still name another. */
   readonly spiffeId: SpiffeId;
   /** Absent: no sidecar. */
   readonly agent: CertificateAgent | undefined;

@@ -56,7 +56,7 @@ export interface ServerSidecarOptions {
   readonly now: () => Instant;
   readonly listener: Pick<
     InboundOptions,
-    'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion'
+    'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion' | 'listenPort'
   >;
 }
 
@@ -91,6 +91,11 @@ export class ServerSidecar implements AsyncDisposable {
 
   get connections(): number {
     return this.#listener?.connections ?? 0;
+  }
+
+  /** Sockets open at this port, those that have not sent a byte yet included. */
+  get sockets(): number {
+    return this.#listener?.sockets ?? 0;
   }
 
   /** Closes what is open, as a listener that drains; new connections meet the configuration of today. */
@@ -134,8 +139,9 @@ export class ServerSidecar implements AsyncDisposable {
     auth: RequestAuthAttributes | undefined,
     record: ExchangeRecord | undefined,
   ): void | Promise<void> {
-    const decision = policy.decide(this.#attributes(exchange, auth));
-    if (record) record.decision = decision;
+    const asked = this.#attributes(exchange, auth);
+    const decision = policy.decide(asked);
+    if (record) Object.assign(record, { asked, decision });
     if (decision.decision === 'deny') {
       exchange.reply({
         status: decision.status,
@@ -190,7 +196,7 @@ export class ServerSidecar implements AsyncDisposable {
 }
 
 /** A sidecar trusts the right-most entry of X-Forwarded-For (use_remote_address=false, no trusted hops). */
-function lastForwarded(header: string | readonly string[] | undefined): string | undefined {
+export function lastForwarded(header: string | readonly string[] | undefined): string | undefined {
   const text = typeof header === 'string' ? header : header?.join(',');
   const last = text?.split(',').at(-1)?.trim();
   return last === undefined || last === '' ? undefined : last;

@@ -20,18 +20,20 @@ import {
 import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
-import { type CompiledMesh, compileMesh } from '../policy/index.ts';
+import { acceptedTrustDomains, type CompiledMesh, compileMesh } from '../policy/index.ts';
 import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
 import { type Application, echoApplication } from './application.ts';
-import { CertificateAgent } from './certificate-agent.ts';
+import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
 import { callerKind, type Departure, departureOf } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
 import { MeshCa } from './mesh-ca.ts';
 import { outcomeOf } from './outcome.ts';
 import { portPolicy } from './port-policy.ts';
 import { predict } from './prediction.ts';
-import type { Caller, MeshRequest, Outcome } from './request.ts';
+import { type Caller, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
 import { listenFor } from './listen.ts';
+import { reportExchange, unresolved } from './exchange-report.ts';
+import { watchRoot } from './root-renewal.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
@@ -45,8 +47,19 @@ export interface SimulationOptions {
   /** Keys and certificates come from the seed: worlds repeat byte for byte with Ed25519, and are worthless as secrets. */
   readonly reproducibleKeys: boolean;
   readonly rotation?: Partial<RotationPolicy>;
+  readonly ca?: {
+    readonly rootTtlMs?: number;
+    /** How old the root is at the start. */
+    readonly rootAgeMs?: number;
+    /** Renew the root, with its key, before it expires. @defaultValue true, as istiod does */
+    readonly renewRoot?: boolean;
+  };
+  /** What is special about single workloads, by `namespace/workload`. */
+  readonly workloads?: Readonly<Record<string, { readonly clockSkewMs?: number; readonly csr?: CsrPath }>>;
   /** Applications by `namespace/workload`; an echo where none is given. */
   readonly applications?: Readonly<Record<string, Application>>;
+  /** Loopback ports by `namespace/workload:port`; any free one where none is given. */
+  readonly listen?: Readonly<Record<string, number>>;
 }
 
 export class Simulation implements AsyncDisposable {
@@ -69,7 +82,7 @@ export class Simulation implements AsyncDisposable {
   #closed = false;
 
   private constructor(options: SimulationOptions) {
-    const { config, seed, start, key, reproducibleKeys } = options;
+    const { config, seed, start, key, reproducibleKeys, ca = {} } = options;
     this.#options = options;
     this.#rng = new Rng(seed);
     this.#requestIds = this.#rng.fork('request-ids');
@@ -77,14 +90,19 @@ export class Simulation implements AsyncDisposable {
     this.events = new EventLog(() => this.clock.now());
     this.#compiled = compileMesh(config);
     this.#targets = new TargetIndex(this.#compiled);
-    const { trustDomain, trustDomainAliases, caTrustDomains } = config.settings;
     this.ca = new MeshCa({
-      trustDomain: parseTrustDomain(trustDomain),
-      acceptedTrustDomains: [...trustDomainAliases, ...caTrustDomains],
-      at: start,
+      trustDomain: parseTrustDomain(config.settings.trustDomain),
+      acceptedTrustDomains: acceptedTrustDomains(config.settings),
+      now: () => this.clock.now(),
       key,
+      ...(ca.rootTtlMs === undefined ? {} : { rootTtlMs: ca.rootTtlMs }),
+      ...(ca.rootAgeMs === undefined ? {} : { rootAgeMs: ca.rootAgeMs }),
       ...(reproducibleKeys ? { rng: this.#rng.fork('ca') } : {}),
     });
+    if (ca.renewRoot ?? true) {
+      const watch = watchRoot(this.ca, this.clock, this.#rng.fork('root-renewal'));
+      this.#disposal.defer(() => watch[Symbol.dispose]());
+    }
     this.seam = new Seam(this.#addresses);
     this.#pool = new OutboundPool({ seam: this.seam, addresses: this.#addresses });
     this.#disposal.defer(() => this.seam.close());
@@ -93,8 +111,33 @@ export class Simulation implements AsyncDisposable {
 
   static async start(options: SimulationOptions): Promise<Simulation> {
     const simulation = new Simulation(options);
-    simulation.#boot();
+    try {
+      simulation.#boot();
+      await simulation.#listenAsAsked();
+    } catch (error) {
+      await simulation.close();
+      throw error;
+    }
     return simulation;
+  }
+
+  /** Ports that were asked for by number open at once, so that a busy one shows at the start. */
+  async #listenAsAsked(): Promise<void> {
+    for (const name of Object.keys(this.#options.listen ?? {})) {
+      const target = parseWorkloadTarget(name);
+      if (target?.port === undefined) {
+        throw new MeshError(
+          'ERR_REQUEST_INVALID',
+          `\`${name}\` is not a workload port such as default/api-gateway:8080`,
+        );
+      }
+      const { workload } = this.#find(`${target.namespace}/${target.name}`);
+      const ports = this.#compiled.inboundPorts(workload).map(({ port }) => port);
+      if (!ports.includes(target.port)) {
+        throw new MeshError('ERR_REQUEST_INVALID', `\`${name}\`: the workload's ports are ${ports.join(', ')}`);
+      }
+      await this.#port(workload, target.port);
+    }
   }
 
   #boot(): void {
@@ -110,17 +153,16 @@ export class Simulation implements AsyncDisposable {
   #startWorkload(workload: Workload, index: number): void {
     const { namespace, serviceAccount } = workload;
     const name = `${namespace}/${workload.name}`;
-    const spiffeId = workloadSpiffeId({
-      trustDomain: this.#compiled.config.settings.trustDomain,
-      namespace,
-      serviceAccount,
-    });
-    const agent = workload.injected ? this.#agent(name, spiffeId) : undefined;
+    const identity = (): SpiffeId =>
+      workloadSpiffeId({ trustDomain: this.#compiled.config.settings.trustDomain, namespace, serviceAccount });
+    const agent = workload.injected ? this.#agent(name, identity) : undefined;
     this.#running.set(name, {
       workload,
       name,
       ip: podAddress(index),
-      spiffeId,
+      get spiffeId() {
+        return identity();
+      },
       agent,
       application: this.#options.applications?.[name] ?? echoApplication(workload),
       ports: new Map(),
@@ -128,10 +170,10 @@ export class Simulation implements AsyncDisposable {
     agent?.start();
   }
 
-  #agent(name: string, spiffeId: SpiffeId): CertificateAgent {
+  #agent(name: string, identity: () => SpiffeId): CertificateAgent {
     const { key, reproducibleKeys, rotation } = this.#options;
     const agent = new CertificateAgent({
-      spiffeId,
+      identity,
       ca: this.ca,
       clock: this.clock,
       events: this.events,
@@ -139,6 +181,7 @@ export class Simulation implements AsyncDisposable {
       key,
       reproducibleKeys,
       policy: { ...DEFAULT_ROTATION_POLICY, ...rotation },
+      ...this.#options.workloads?.[name],
     });
     this.#disposal.defer(() => agent.stop());
     return agent;
@@ -151,6 +194,16 @@ export class Simulation implements AsyncDisposable {
   /** The certificate a workload presents now. */
   svid(workload: string): Svid | undefined {
     return this.#find(workload).agent?.current();
+  }
+
+  /** The certificate agent of a workload; nothing where it has no sidecar. @throws MeshError `ERR_REQUEST_INVALID` */
+  agent(workload: string): CertificateAgent | undefined {
+    return this.#find(workload).agent;
+  }
+
+  /** Pushes the roots that the CA gives out now to every sidecar, as a trust-bundle push does. */
+  pushTrust(options: { readonly renew: boolean }): void {
+    for (const { agent } of this.#running.values()) agent?.push(this.ca.trusted, options);
   }
 
   /** Every workload with the sidecar's certificate agent. */
@@ -171,15 +224,18 @@ export class Simulation implements AsyncDisposable {
     this.#compiled = compileMesh(config);
     this.#targets = new TargetIndex(this.#compiled);
     this.#policies = new Map();
+    this.ca.accept(parseTrustDomain(config.settings.trustDomain), acceptedTrustDomains(config.settings));
     this.events.append({ kind: 'config.changed', ...changed });
-    let redial = changed.applied.some(isClientSide) || changed.removed.some(isClientSide);
+    // Other trust domains are other TLS contexts at both ends: Envoy drains what was accepted under the old ones.
+    const moved = acceptedTrustDomains(config.settings).join() !== acceptedTrustDomains(before.config.settings).join();
+    let redial = moved || changed.applied.some(isClientSide) || changed.removed.some(isClientSide);
     for (const { workload, ports } of this.#running.values()) {
       for (const [port, sidecar] of ports) {
         const [was, is] = [
           before.peerAuthentication(workload, port).mode,
           this.#compiled.peerAuthentication(workload, port).mode,
         ];
-        if (was === is) continue;
+        if (was === is && !moved) continue;
         redial = true;
         (await sidecar).closeConnections();
       }
@@ -206,7 +262,7 @@ export class Simulation implements AsyncDisposable {
       route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
       once,
     });
-    this.#report(request, { departure, target, outcome, flow: marks.flow });
+    reportExchange(this.events, request, { departure, target, outcome, flow: marks.flow });
     return outcome;
   }
 
@@ -240,57 +296,6 @@ export class Simulation implements AsyncDisposable {
   #refusalOf(answer: HttpAnswer): ReturnType<ExchangeLedger['takeRefusal']> {
     const connection = answer.ok ? undefined : answer.failure.connection;
     return connection === undefined ? undefined : this.#ledger.takeRefusal(connection.local);
-  }
-
-  #report(
-    request: MeshRequest,
-    facts: {
-      readonly departure: Departure;
-      readonly target: Target;
-      readonly outcome: Outcome;
-      readonly flow: string | undefined;
-    },
-  ): void {
-    const { departure, target, outcome, flow } = facts;
-    const { serverPrincipal } = outcome.connection;
-    const { refusal } = outcome;
-    const destination: PeerRef = {
-      workload: { namespace: target.workload.namespace, name: target.workload.name },
-      ...(serverPrincipal === undefined ? {} : { principal: serverPrincipal }),
-    };
-    const source: PeerRef = {
-      ...departure.peer,
-      ...(outcome.connection.clientPrincipal === undefined ? {} : { principal: outcome.connection.clientPrincipal }),
-    };
-    const service = serviceRefOf(target);
-    if (refusal !== undefined) {
-      this.events.append({
-        kind: 'connection.refused',
-        source,
-        destination,
-        service,
-        port: target.endpoint.port,
-        stage: refusal.stage,
-        reason: refusal.reason,
-        detail: refusal.detail,
-        applicationBytes: refusal.applicationBytes,
-      });
-    }
-    this.events.append({
-      kind: 'request.completed',
-      source,
-      destination,
-      service,
-      method: request.method ?? 'GET',
-      path: request.path ?? '/',
-      status: outcome.status,
-      flags: outcome.flags,
-      details: outcome.details,
-      authority: request.host ?? target.host,
-      security: outcome.connection.security,
-      determining: outcome.decidedBy,
-      ...(flow === undefined ? {} : { flow }),
-    });
   }
 
   /** Opens keep-alive connections until `count` are open; how many are. */
@@ -340,9 +345,10 @@ export class Simulation implements AsyncDisposable {
     };
   }
 
-  /** The SPIFFE ID a workload is to have. */
+  /** The SPIFFE ID of a workload's certificate; without one, the ID it is to have. */
   spiffeId(workload: string): SpiffeId {
-    return this.#find(workload).spiffeId;
+    const { agent, spiffeId } = this.#find(workload);
+    return agent?.spiffeId ?? spiffeId;
   }
 
   /** Every port that a Service reaches, listening. */
@@ -372,9 +378,11 @@ export class Simulation implements AsyncDisposable {
       policy: () => this.#policy(`${running.name}:${port}`, workload, port),
       minVersion: this.#compiled.config.settings.minTlsVersion,
       closing: () => this.#closed,
+      listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
     running.ports.set(port, opening);
-    this.#disposal.defer(async () => (await opening).close());
+    // One that never opened needs no closing; who waits for it hears why.
+    this.#disposal.defer(async () => (await opening.catch(() => undefined))?.close());
     return opening;
   }
 
@@ -393,7 +401,7 @@ export class Simulation implements AsyncDisposable {
     const target = this.#targets.resolve(request.to, caller.running?.workload.namespace ?? 'default');
     if ('kind' in target) return unresolved(target.kind, target.detail, caller.kind === 'sidecar');
     const server = this.#find(`${target.workload.namespace}/${target.workload.name}`);
-    return predict({ request, caller, target, server, compiled: this.#compiled, now: this.clock.now() });
+    return predict({ request, caller, target, server, compiled: this.#compiled, ca: this.ca, now: this.clock.now() });
   }
 
   #departure(from: Caller): Promise<Departure> {
@@ -415,7 +423,8 @@ export class Simulation implements AsyncDisposable {
 
   /** Seeded, in the shape of a UUID. */
   #requestId(): string {
-    const hex = [...this.#requestIds.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    let hex = '';
+    for (const byte of this.#requestIds.bytes(16)) hex += HEX_OCTETS[byte] ?? '';
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
 
@@ -435,21 +444,9 @@ export class Simulation implements AsyncDisposable {
   }
 }
 
+/** `00` to `ff`. */
+const HEX_OCTETS: readonly string[] = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
+
 function isClientSide(ref: PolicyRef): boolean {
   return ref.kind === 'DestinationRule' || ref.kind === 'ServiceEntry' || ref.kind === 'WorkloadEntry';
-}
-
-function unresolved(kind: 'no-endpoints' | 'unknown-host', detail: string, viaSidecar: boolean): Outcome {
-  const none = kind === 'no-endpoints';
-  return {
-    result: 'unreachable',
-    status: viaSidecar ? (none ? 503 : 502) : 0,
-    flags: none ? 'UH' : '-',
-    details: none ? 'no_healthy_upstream' : 'direct_response',
-    headers: {},
-    body: none ? 'no healthy upstream' : '',
-    decidedBy: [],
-    reason: detail,
-    connection: { security: 'none', resumed: false },
-  };
 }

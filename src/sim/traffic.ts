@@ -3,8 +3,8 @@
  *
  * Once a minute each flow sends one real request over its keep-alive connections and records the minute's whole volume
  * with the outcome that request had; volume, errors and latencies are drawn from the service's profile, so the cost
- * does not grow with the rate. After every change that could matter to it (a new certificate at either end, an expiry,
- * a new configuration), and every quarter of an hour, the request goes over a connection of its own.
+ * does not grow with the rate. After every change that could matter to it (a new certificate at either end, other
+ * roots, an expiry, a clock that was set, a new configuration), and every quarter of an hour, the request goes over a connection of its own.
  *
  * A flow that cannot open a new connection counts as down, and its open connections are closed: Envoy would keep them,
  * but no fleet lives on the connections it once had. While it is down every probe is a new connection.
@@ -32,11 +32,13 @@ export interface TrafficFlowOptions {
   readonly request?: Omit<MeshRequest, 'from' | 'to'>;
   /** Keep-alive connections of this flow. */
   readonly connections: number;
+  /** How long it goes without a new connection. @defaultValue 15 min */
+  readonly freshIntervalMs?: number;
 }
 
-/** How long a flow goes without a new connection. */
+/** How long a flow goes without a new connection unless it says otherwise. */
 export const FRESH_CONNECTION_INTERVAL_MS: number = 15 * MINUTE_MS;
-/** How often volume is recorded and vouched for. */
+/** How often volume is recorded and vouched for unless asked otherwise. */
 export const PROBE_INTERVAL_MS: number = MINUTE_MS;
 
 /** What a flow asks of its mesh. */
@@ -76,6 +78,15 @@ export class TrafficFlow {
     this.name = `${shortName(options.from)} -> ${shortName(options.to)}`;
   }
 
+  /** `namespace/workload` */
+  get from(): string {
+    return this.#options.from;
+  }
+
+  get to(): string {
+    return this.#options.to;
+  }
+
   /** Whether the flow depends on this identity. */
   uses(spiffeId: string): boolean {
     const { from, to } = this.#options;
@@ -99,8 +110,8 @@ export class TrafficFlow {
 
   /** One real request. */
   async probe(now: number): Promise<Outcome> {
-    const { from, to, request } = this.#options;
-    const fresh = this.#stale || this.#down || now - this.#lastFreshMs >= FRESH_CONNECTION_INTERVAL_MS;
+    const { from, to, request, freshIntervalMs = FRESH_CONNECTION_INTERVAL_MS } = this.#options;
+    const fresh = this.#stale || this.#down || now - this.#lastFreshMs >= freshIntervalMs;
     const outcome = await this.#mesh.request({ ...request, from, to }, { flow: this.name, fresh });
     if (fresh) {
       this.#lastFreshMs = now;
@@ -141,6 +152,15 @@ export class TrafficFlow {
   }
 }
 
+export interface TrafficRunnerContext {
+  readonly clock: VirtualClock;
+  readonly events: EventLog;
+  /** @defaultValue one minute */
+  readonly probeIntervalMs?: number;
+  /** Told of every real request of a flow, at its instant. */
+  readonly onProbe?: (flow: TrafficFlow, outcome: Outcome) => void;
+}
+
 /** Runs flows on the clock: a probe and a record a minute each, in their declared order, and probes after changes. */
 export class TrafficRunner {
   readonly #flows: readonly TrafficFlow[];
@@ -148,9 +168,13 @@ export class TrafficRunner {
   readonly #events: EventLog;
   /** The latest certificate of each identity. */
   readonly #serials = new Map<string, string>();
+  readonly #intervalMs: number;
+  readonly #onProbe: TrafficRunnerContext['onProbe'];
   #probing = false;
 
-  constructor(flows: readonly TrafficFlow[], context: { readonly clock: VirtualClock; readonly events: EventLog }) {
+  constructor(flows: readonly TrafficFlow[], context: TrafficRunnerContext) {
+    this.#intervalMs = context.probeIntervalMs ?? PROBE_INTERVAL_MS;
+    this.#onProbe = context.onProbe;
     this.#flows = flows;
     this.#clock = context.clock;
     this.#events = context.events;
@@ -160,35 +184,50 @@ export class TrafficRunner {
   async start(): Promise<void> {
     for (const flow of this.#flows) {
       await flow.open();
-      await flow.probe(this.#clock.now());
+      await this.#probe(flow);
     }
     this.#events.subscribe((event) => {
       if (event.kind === 'config.changed') this.#changed(this.#flows);
       if (event.kind === 'certificate.issued') this.#issued(event);
+      if (event.kind === 'trust.changed' || event.kind === 'clock.stepped') this.recheck(event.spiffeId);
     });
     // Those issued before anybody listened.
     for (const event of this.#events.all()) if (event.kind === 'certificate.issued') this.#planExpiry(event);
     this.#planTick();
   }
 
+  /** Tries every flow that depends on this identity over a new connection, at this instant. */
+  recheck(spiffeId: string): void {
+    this.#changed(this.#using(spiffeId));
+  }
+
   #planTick(): void {
-    this.#clock.schedule(addMs(this.#clock.now(), PROBE_INTERVAL_MS), async () => {
-      for (const flow of this.#flows)
-        await flow.record(this.#events, await flow.probe(this.#clock.now()), PROBE_INTERVAL_MS);
+    this.#clock.schedule(addMs(this.#clock.now(), this.#intervalMs), async () => {
+      for (const flow of this.#flows) await flow.record(this.#events, await this.#probe(flow), this.#intervalMs);
       this.#planTick();
     });
   }
 
   #issued(event: CertificateIssued): void {
-    this.#changed(this.#flows.filter((flow) => flow.uses(event.spiffeId)));
+    this.recheck(event.spiffeId);
     this.#planExpiry(event);
+  }
+
+  async #probe(flow: TrafficFlow): Promise<Outcome> {
+    const outcome = await flow.probe(this.#clock.now());
+    this.#onProbe?.(flow, outcome);
+    return outcome;
+  }
+
+  #using(spiffeId: string): readonly TrafficFlow[] {
+    return this.#flows.filter((flow) => flow.uses(spiffeId));
   }
 
   /** A certificate that nobody replaced in time is a change too. */
   #planExpiry({ spiffeId, serial, notAfter }: CertificateIssued): void {
     this.#serials.set(spiffeId, serial);
     this.#clock.schedule(addMs(notAfter, SECOND_MS), () => {
-      if (this.#serials.get(spiffeId) === serial) this.#changed(this.#flows.filter((flow) => flow.uses(spiffeId)));
+      if (this.#serials.get(spiffeId) === serial) this.recheck(spiffeId);
     });
   }
 
@@ -199,7 +238,7 @@ export class TrafficRunner {
     this.#probing = true;
     this.#clock.schedule(this.#clock.now(), async () => {
       this.#probing = false;
-      for (const flow of this.#flows) if (flow.changed) await flow.probe(this.#clock.now());
+      for (const flow of this.#flows) if (flow.changed) await this.#probe(flow);
     });
   }
 }

@@ -23,7 +23,8 @@ export interface AuditInput {
   readonly workloads: readonly AuditedWorkload[];
   /** The workloads through which low-code callers may come in. */
   readonly gateways: readonly WorkloadRef[];
-  readonly events: Iterable<MeshEvent>;
+  /** What happened. Absent: only what the configuration answers is checked. */
+  readonly events?: Iterable<MeshEvent>;
   /** @defaultValue that of the last event */
   readonly at?: Instant;
   /** The longest lifetime a workload certificate may have from its issue on. @defaultValue 24 h */
@@ -47,6 +48,8 @@ export interface SeenTraffic {
 export interface AuditFacts {
   readonly workloads: readonly AuditedWorkload[];
   readonly gateways: ReadonlySet<string>;
+  /** Whether there is a log at all: an audit of configuration alone has none. */
+  readonly hasLog: boolean;
   readonly events: readonly MeshEvent[];
   readonly traffic: readonly SeenTraffic[];
   readonly at: Instant | undefined;
@@ -55,10 +58,11 @@ export interface AuditFacts {
 
 /** Reads the events once for all checks. */
 export function auditFacts(input: AuditInput): AuditFacts {
-  const events = [...input.events];
+  const events = [...(input.events ?? [])];
   return {
     workloads: input.workloads,
     gateways: new Set(input.gateways.map(keyOf)),
+    hasLog: input.events !== undefined,
     events,
     traffic: events.flatMap(seenTraffic),
     at: input.at ?? events.at(-1)?.at,

@@ -39,10 +39,19 @@ export function auditStrict({ workloads, traffic }: AuditFacts): AuditFinding {
   return finding('MSH101', 'pass', message, [{ text: message, value: ports.length }]);
 }
 
-export function auditPolicies({ workloads, traffic }: AuditFacts): AuditFinding {
+export function auditPolicies({ workloads, traffic, hasLog }: AuditFacts): AuditFinding {
   const called = new Map(traffic.map((seen) => [keyOf(seen.destination), seen.seq]));
-  const targets = workloads.filter((workload) => called.has(keyOf(workload)));
-  if (targets.length === 0) return finding('MSH102', 'warn', 'no workload received traffic in this log');
+  // Without a log, whatever has a port can be called.
+  const targets = workloads.filter((workload) =>
+    hasLog ? called.has(keyOf(workload)) : workload.modes.length > 0 || !workload.injected,
+  );
+  const what = hasLog ? 'called workload' : 'workload';
+  if (targets.length === 0)
+    return finding(
+      'MSH102',
+      'warn',
+      hasLog ? 'no workload received traffic in this log' : 'no workload that can be called',
+    );
   const open = targets.filter((workload) => workload.injected && authorizations(workload).length === 0);
   const unenforced = targets.filter((workload) => !workload.injected);
   const evidence = (workload: AuditedWorkload, why: string): AuditEvidence => {
@@ -51,12 +60,11 @@ export function auditPolicies({ workloads, traffic }: AuditFacts): AuditFinding 
   };
   const bare = unenforced.map((workload) => evidence(workload, 'has no sidecar that could enforce one'));
   if (open.length > 0) {
-    const message = `${open.length} of ${counted(targets.length, 'called workload')} selected by no AuthorizationPolicy`;
+    const message = `${open.length} of ${counted(targets.length, what)} selected by no AuthorizationPolicy`;
     return finding('MSH102', 'fail', message, [...open.map((w) => evidence(w, 'is open to every caller')), ...bare]);
   }
-  if (bare.length > 0)
-    return finding('MSH102', 'warn', `${counted(bare.length, 'called workload')} cannot be protected`, bare);
-  const message = `${counted(targets.length, 'called workload')}, each selected by a policy`;
+  if (bare.length > 0) return finding('MSH102', 'warn', `${counted(bare.length, what)} cannot be protected`, bare);
+  const message = `${counted(targets.length, what)}, each selected by a policy`;
   return finding(
     'MSH102',
     'pass',
@@ -92,7 +100,7 @@ export function auditObservability({ workloads, traffic }: AuditFacts): AuditFin
   return finding('MSH105', 'pass', message, [{ text: message, value: requests }]);
 }
 
-export function auditLowcode({ workloads, gateways, traffic }: AuditFacts): AuditFinding {
+export function auditLowcode({ workloads, gateways, traffic, hasLog }: AuditFacts): AuditFinding {
   const lowcode = workloads.filter((workload) => workload.lowcode === true);
   if (lowcode.length === 0) return finding('MSH106', 'pass', 'no low-code caller in this mesh');
   const names = new Set(lowcode.map(keyOf));
@@ -113,6 +121,10 @@ export function auditLowcode({ workloads, gateways, traffic }: AuditFacts): Audi
     .map((workload) => ({ text: `${keyOf(workload)} has no sidecar, so no identity`, workload: refOf(workload) }));
   if (bare.length > 0)
     return finding('MSH106', 'warn', `${counted(bare.length, 'low-code caller')} without identity`, bare);
+  if (!hasLog) {
+    const message = `${counted(gateways.size, 'gateway')} with a policy; calls need a run to be seen`;
+    return finding('MSH106', gateways.size === 0 ? 'warn' : 'pass', message);
+  }
   if (calls.length === 0)
     return finding('MSH106', 'warn', `no call of ${counted(lowcode.length, 'low-code caller')} seen`);
   const through = sumOf(calls.filter((seen) => gateways.has(keyOf(seen.destination))));

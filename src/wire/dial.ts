@@ -3,16 +3,18 @@
  * chain judged before anything is sent.
  * @module
  */
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import type { ConnectionSecurity } from '../core/index.ts';
 import type { Address, AddressBook } from './address-book.ts';
 import { connectTls, type TlsFacts } from './mutual-tls.ts';
-import type { OutboundConnection, OutboundFailure, OutboundRoute } from './outbound.ts';
+import type { OutboundConnection, OutboundFailure, OutboundRoute, OutboundTls } from './outbound.ts';
 import type { Seam } from './seam.ts';
 import { secureContextOf } from './secure-context.ts';
 import { detailOf, reasonOf } from './socket-error.ts';
 
-/** Istio's default `connectTimeout`. */
-export const CONNECT_TIMEOUT_MS = 10_000;
+/** Wall time, so longer than Istio's 10 s: results must not depend on the machine's load. */
+export const CONNECT_TIMEOUT_MS = 30_000;
 
 export interface Dialler {
   readonly seam: Seam;
@@ -30,11 +32,11 @@ export async function dial(route: OutboundRoute, dialler: Dialler): Promise<Dial
     address: route.address,
     ...(route.virtualSourceIp !== undefined && { sourceIp: route.virtualSourceIp }),
   });
-  if (passage === undefined) return open(route, route.address, dialler);
+  if (passage === undefined) return open(route, route, dialler);
   const way = await passage;
   if (!way.ok) return { ok: false, failure: { stage: 'connect', reason: way.reason, detail: way.detail } };
   try {
-    const dialled = await open(route, way.address, dialler);
+    const dialled = await open(route, way, dialler);
     if (dialled.ok) dialled.socket.once('close', () => way.release());
     else way.release();
     return dialled;
@@ -44,90 +46,102 @@ export async function dial(route: OutboundRoute, dialler: Dialler): Promise<Dial
   }
 }
 
-function open(route: OutboundRoute, address: Address, dialler: Dialler): Promise<Dialled> {
+/** Starts a connection; `settle` is called once or more, the first call counts. */
+type Attempt = (settle: (dialled: Dialled) => void) => Socket;
+
+/** Where to dial, and who is told the secrets. */
+interface Way {
+  readonly address: Address;
+  readonly onSecret?: (line: Uint8Array) => void;
+}
+
+function open(route: OutboundRoute, { address, onSecret }: Way, dialler: Dialler): Promise<Dialled> {
+  const { tls } = route;
+  if (tls === undefined) return ready(plainly(address, dialler), route, dialler);
+  const credential = tls.identity();
+  const context = secureContextOf(credential, tls);
+  if (!context.ok) {
+    return Promise.resolve(failed('handshake', 'unusable_credential', context.detail));
+  }
+  const security = credential === undefined ? 'tls' : 'mutual_tls';
+  return ready(
+    securely({ tls, address, security, context: context.context, ...(onSecret && { onSecret }) }, dialler),
+    route,
+    dialler,
+  );
+}
+
+/** Runs an attempt under a time limit, and enters its socket in the books. */
+function ready(attempt: Attempt, route: OutboundRoute, dialler: Dialler): Promise<Dialled> {
   return new Promise((resolve) => {
-    let connected = false;
-    const onConnect = (socket: Socket): void => {
-      connected = true;
-      const local = localOf(socket);
-      const entry = dialler.addresses.register(local, {
+    let isConnected = false;
+    const timer = setTimeout(() => {
+      resolve(isConnected ? failed('handshake', 'handshake_timeout') : failed('connect', 'connect_timeout'));
+      socket.destroy();
+    }, route.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
+    timer.unref();
+    const socket = attempt((dialled) => {
+      clearTimeout(timer);
+      // Before it is connected, a failure of any layer is one to connect.
+      const { failure } = dialled.ok ? { failure: undefined } : dialled;
+      resolve(failure === undefined || isConnected ? dialled : failed('connect', failure.reason, failure.detail));
+    });
+    dialler.adopt(socket);
+    socket.setNoDelay(true);
+    // First of all listeners: before a byte is sent.
+    socket.prependOnceListener('connect', () => {
+      isConnected = true;
+      const entry = dialler.addresses.register(localOf(socket), {
         workload: route.link.source,
         ...(route.virtualSourceIp !== undefined && { ip: route.virtualSourceIp }),
       });
       socket.once('close', () => entry[Symbol.dispose]());
-    };
-    const settle = (dialled: Dialled): void => {
-      clearTimeout(timer);
-      resolve(dialled);
-    };
-    const socket =
-      route.tls === undefined
-        ? dialPlain(address, settle, dialler)
-        : dialTls(route.tls, { address, isConnected: () => connected }, settle, dialler);
-    const timer = setTimeout(() => {
-      const failure = {
-        stage: connected ? 'handshake' : 'connect',
-        reason: 'timeout',
-        detail: 'not ready in time',
-      } as const;
-      resolve({ ok: false, failure });
-      socket.destroy();
-    }, route.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
-    timer.unref();
-    dialler.adopt(socket);
-    socket.setNoDelay(true);
-    socket.prependOnceListener('connect', () => onConnect(socket));
+    });
   });
 }
 
-function dialPlain(address: Address, settle: (dialled: Dialled) => void, dialler: Dialler): Socket {
-  const socket = connect({ host: address.host, port: address.port });
-  socket.once('connect', () =>
-    settle({ ok: true, socket, connection: connectionOf(dialler, socket, { security: 'none' }) }),
-  );
-  socket.on('error', (error) =>
-    settle({
-      ok: false,
-      failure: { stage: 'connect', reason: reasonOf(error, 'connect_failed'), detail: detailOf(error) },
-    }),
-  );
-  socket.once('close', () =>
-    settle({
-      ok: false,
-      failure: { stage: 'connect', reason: 'connection_closed', detail: 'closed while connecting' },
-    }),
-  );
-  return socket;
+function plainly(address: Address, dialler: Dialler): Attempt {
+  return (settle) => {
+    const socket = connect({ host: address.host, port: address.port });
+    socket.once('connect', () =>
+      settle({ ok: true, socket, connection: connectionOf(dialler, socket, { security: 'none' }) }),
+    );
+    socket.on('error', (error) => settle(failed('connect', reasonOf(error, 'connect_failed'), detailOf(error))));
+    socket.once('close', () => settle(failed('connect', 'connection_closed')));
+    return socket;
+  };
 }
 
-function dialTls(
-  tls: NonNullable<OutboundRoute['tls']>,
-  way: { readonly address: Address; isConnected(): boolean },
-  settle: (dialled: Dialled) => void,
-  dialler: Dialler,
-): Socket {
-  const credential = tls.identity();
-  const { address } = way;
-  const { sni, alpn, verifyServer } = tls;
-  return connectTls(
-    {
-      address,
-      context: secureContextOf(credential, tls),
-      verifyServer,
-      ...(sni !== undefined && { sni }),
-      ...(alpn !== undefined && { alpn }),
-    },
-    (result, socket) => {
-      if (result.ok) {
-        const security = credential === undefined ? 'tls' : 'mutual_tls';
-        const facts = { security, ...result.facts, ...(sni !== undefined && { sni }) } as const;
-        settle({ ok: true, socket, connection: connectionOf(dialler, socket, facts) });
+interface SecureOptions extends Way {
+  readonly tls: OutboundTls;
+  readonly security: ConnectionSecurity;
+  readonly context: SecureContext;
+}
+
+function securely({ tls, address, security, context, onSecret }: SecureOptions, dialler: Dialler): Attempt {
+  const { alpn, verifyServer } = tls;
+  const sni = tls.sni === undefined || tls.sni === '' || isIP(tls.sni) !== 0 ? undefined : tls.sni;
+  const options = {
+    address,
+    context,
+    verifyServer,
+    ...(onSecret && { onSecret }),
+    ...(sni !== undefined && { sni }),
+    ...(alpn && { alpn }),
+  };
+  return (settle) =>
+    connectTls(options, (result, socket) => {
+      if (!result.ok) {
+        settle(failed(result.stage === 'verify' ? 'verify-server' : 'handshake', result.reason, result.detail));
         return;
       }
-      const stage = result.stage === 'verify' ? 'verify-server' : way.isConnected() ? 'handshake' : 'connect';
-      settle({ ok: false, failure: { stage, reason: result.reason, detail: result.detail } });
-    },
-  );
+      const facts = { security, ...result.facts, ...(sni !== undefined && { sni }) };
+      settle({ ok: true, socket, connection: connectionOf(dialler, socket, facts) });
+    });
+}
+
+function failed(stage: OutboundFailure['stage'], reason: string, detail: string = reason): Dialled & { ok: false } {
+  return { ok: false, failure: { stage, reason, detail } };
 }
 
 function connectionOf(

@@ -2,7 +2,8 @@
  * Tells TLS, HTTP/1 and other protocols apart by the first bytes of a connection, and puts the bytes back.
  *
  * As Envoy's TLS and HTTP inspectors: a complete ClientHello is waited for; HTTP is recognised by a whole request line.
- * A client that says nothing, or stops in the middle, is closed after a while of wall time (Istio waits for ever).
+ * A client that says nothing is waited for, as in Istio (`protocolDetectionTimeout: 0s`); one that stops in the middle is
+ * closed after a while of wall time.
  * @module
  */
 import { METHODS } from 'node:http';
@@ -58,24 +59,21 @@ function raw(looksLike: 'http' | 'tcp'): FlightReading {
 }
 
 /**
- * Reads from `socket` until the first flight is known, then pauses it with all bytes put back and calls `done` in the
- * same turn. Does not call it when the socket closes before.
- * @returns stops reading
+ * Reads from `socket` until the first flight is known, then puts all bytes back and calls `done` in the same turn. The
+ * socket is left as if nobody had read: a later `data` listener gets everything. Does not call `done` when the socket
+ * closes before.
  */
-export function readFirstFlight(socket: Socket, done: (reading: FlightReading) => void): () => void {
+export function readFirstFlight(socket: Socket, done: (reading: FlightReading) => void): void {
   let bytes: Buffer = Buffer.alloc(0);
-  const onData = (chunk: Buffer): void => {
+  const onReadable = (): void => {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
     bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
     const reading = classify(bytes);
     if (reading === undefined) return;
-    stop();
+    socket.off('readable', onReadable);
     socket.unshift(bytes);
     done(reading);
   };
-  const stop = (): void => {
-    socket.off('data', onData);
-    socket.pause();
-  };
-  socket.on('data', onData);
-  return stop;
+  socket.on('readable', onReadable);
 }

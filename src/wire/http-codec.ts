@@ -13,6 +13,9 @@ import { codeOf, detailOf } from './socket-error.ts';
 /** Envoy's `max_request_headers_kb` is 60. */
 export const HEADER_BYTES_MAX = 61_440;
 
+export const BAD_REQUEST = '400 Bad Request';
+const HEADERS_TOO_LARGE = '431 Request Header Fields Too Large';
+
 export interface HttpCodecOptions {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
   onCodecError(socket: Duplex, detail: string): void;
@@ -31,14 +34,15 @@ export function createHttpCodec(options: HttpCodecOptions): Server {
     const code = codeOf(error) ?? '';
     const isCodecError = code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE';
     if (isCodecError) options.onCodecError(socket, detailOf(error));
-    if (isCodecError && socket.writable) {
-      socket.end(
-        `HTTP/1.1 ${code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
-        () => socket.destroy(),
-      );
-    } else {
-      socket.destroy();
-    }
+    if (isCodecError) endWith(socket, code === 'HPE_HEADER_OVERFLOW' ? HEADERS_TOO_LARGE : BAD_REQUEST);
+    else socket.destroy();
   });
   return server;
+}
+
+/** Answers what could not be read, and closes. */
+export function endWith(socket: Duplex, status: string): void {
+  if (socket.writable)
+    socket.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, () => socket.destroy());
+  else socket.destroy();
 }

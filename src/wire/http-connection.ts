@@ -7,7 +7,7 @@
  * @module
  */
 import type { Socket } from 'node:net';
-import { Client, type Dispatcher } from 'undici';
+import { Client, type Dispatcher, errors } from 'undici';
 import { HEADER_BYTES_MAX } from './http-codec.ts';
 import type { HttpAnswer, HttpCall, OutboundConnection, OutboundFailure } from './outbound.ts';
 import { codeOf, detailOf, reasonOf } from './socket-error.ts';
@@ -57,12 +57,11 @@ export class HttpConnection {
     else this.#socket.once('close', listener);
   }
 
-  /** Puts the connection by. One that has not carried a request yet is watched, so that its end is noticed. */
+  /** Puts the connection by. One that has not carried a request yet is read, or its end would not be noticed. */
   keep(): void {
     this.#isKept = true;
     if (this.#client !== undefined || this.#socket.listenerCount('data') > 0) return;
     this.#socket.on('data', this.#unexpected);
-    this.#socket.on('end', this.#unexpected);
     this.#socket.resume();
   }
 
@@ -103,7 +102,6 @@ export class HttpConnection {
     if (this.#client !== undefined) return this.#client;
     const socket = this.#socket;
     socket.off('data', this.#unexpected);
-    socket.off('end', this.#unexpected);
     socket.pause();
     let isTaken = false;
     this.#client = new Client('http://connection.invalid', {
@@ -191,7 +189,7 @@ class Collector implements Dispatcher.DispatchHandler {
     clearTimeout(this.#timer);
     const connection = this.#connection;
     connection.isRetiring = true;
-    const isSent = !(error instanceof StaleConnection) && codeOf(error) !== 'UND_ERR_INVALID_ARG';
+    const isSent = !(error instanceof StaleConnection);
     const failure = this.#isTimedOut
       ? ({ stage: 'timeout', reason: 'timeout', detail: 'no complete answer in time' } as const)
       : failureOf(error, this.#status > 0);
@@ -207,15 +205,22 @@ class Collector implements Dispatcher.DispatchHandler {
   }
 }
 
+/** undici's codes for requests it does not write. */
+const UNWRITABLE: ReadonlySet<string> = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+]);
 const EMPTY: Uint8Array = new Uint8Array();
 
 function failureOf(error: Error, hasStarted: boolean): OutboundFailure {
-  const code = codeOf(error) ?? '';
   const detail = detailOf(error);
-  if (code === 'UND_ERR_INVALID_ARG') return { stage: 'invalid-request', reason: 'invalid_request', detail };
+  if (UNWRITABLE.has(codeOf(error) ?? '')) return { stage: 'invalid-request', reason: 'invalid_request', detail };
   const isProtocol =
-    code.startsWith('HPE_') ||
-    /^UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|RES_EXCEEDED_MAX_SIZE)$/.test(code);
+    error instanceof errors.HTTPParserError ||
+    error instanceof errors.HeadersOverflowError ||
+    error instanceof errors.ResponseContentLengthMismatchError ||
+    error instanceof errors.ResponseExceededMaxSizeError;
   if (isProtocol) return { stage: 'protocol', reason: reasonOf(error, 'codec_error'), detail };
   const stage = hasStarted ? 'reset-during-response' : 'reset-before-response';
   return { stage, reason: reasonOf(error, 'connection_closed'), detail };

@@ -16,7 +16,7 @@ import { Agent } from 'undici';
 import { messageOf, MeshError } from '../core/index.ts';
 import type { Address, VirtualPeer } from './address-book.ts';
 import { readFirstFlight } from './first-flight.ts';
-import { createHttpCodec } from './http-codec.ts';
+import { BAD_REQUEST, createHttpCodec, endWith } from './http-codec.ts';
 import type {
   FilterChain,
   FirstFlight,
@@ -29,7 +29,8 @@ import { HttpExchange } from './inbound-exchange.ts';
 import { acceptTls, type TlsFacts } from './mutual-tls.ts';
 import { secureContextOf } from './secure-context.ts';
 
-export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Long enough for thousands of honest handshakes at once: results must not depend on the machine's load. */
+export const HANDSHAKE_TIMEOUT_MS = 30_000;
 
 /** What Istio's terminating chains offer, in the server's order, less `h2`. */
 const ALPN_HTTP: readonly string[] = ['http/1.1'];
@@ -78,10 +79,9 @@ export class InboundListener implements AsyncDisposable {
     const server = createServer({ noDelay: true });
     const host = options.host ?? '127.0.0.1';
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) =>
-        reject(new MeshError('ERR_WIRE_LISTEN', `cannot listen on ${host}: ${messageOf(error)}`, { cause: error })),
-      );
-      server.listen({ host, port: options.listenPort ?? 0 }, resolve);
+      const port = options.listenPort ?? 0;
+      server.once('error', (error) => reject(cannotListen(error, host, port)));
+      server.listen({ host, port }, resolve);
     });
     const bound = server.address();
     const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
@@ -91,6 +91,11 @@ export class InboundListener implements AsyncDisposable {
   /** Connections a chain has accepted and nobody has closed. */
   get connections(): number {
     return this.#connections;
+  }
+
+  /** Sockets that are open, in whatever state: those that have said nothing yet are counted too. */
+  get sockets(): number {
+    return this.#sockets.size;
   }
 
   /** Destroys every connection, whatever it is doing; the listener goes on. */
@@ -125,8 +130,10 @@ export class InboundListener implements AsyncDisposable {
     }
     this.#sockets.add(raw);
     const arrival: Arrival = { raw, remote: { host: remoteAddress, port: remotePort }, isRefused: false };
-    const timer = setTimeout(() => this.#refuse(arrival, 'handshake', 'timeout'), this.#handshakeTimeoutMs);
-    timer.unref();
+    let timer: NodeJS.Timeout | undefined;
+    const start = (): void => {
+      timer = setTimeout(() => this.#refuse(arrival, 'handshake', 'timeout'), this.#handshakeTimeoutMs).unref();
+    };
     const ready = (): void => clearTimeout(timer);
     raw.on('error', ignore);
     raw.once('close', () => {
@@ -134,10 +141,13 @@ export class InboundListener implements AsyncDisposable {
       this.#sockets.delete(raw);
     });
     if (this.#options.inspect === false) {
+      start();
       // A turn later the client has entered its port in the address book.
       setImmediate(() => this.#choose(arrival, { kind: 'raw', looksLike: 'tcp' }, ready));
       return;
     }
+    // A client that has said nothing yet is waited for, as in Istio: an idle connection must not depend on wall time.
+    raw.once('data', start);
     readFirstFlight(raw, (reading) => {
       if (reading.state === 'flight') this.#choose(arrival, reading.flight, ready);
       else this.#refuse(arrival, 'handshake', reading.reason, reading.detail);
@@ -159,12 +169,14 @@ export class InboundListener implements AsyncDisposable {
       case 'refuse':
         this.#refuse(arrival, 'filter-chain', 'filter_chain_not_found');
         return;
-      case 'plain-http':
       case 'codec-error':
+        this.#refuse(arrival, 'codec', 'codec_error');
+        return;
+      case 'plain-http':
       case 'plain-tcp':
       case 'passthrough':
         ready();
-        this.#openPlain(arrival, chain);
+        this.#opened(arrival, raw, { isHttp: chain === 'plain-http', security: 'none' });
         return;
       case 'mtls-http':
       case 'mtls-tcp':
@@ -181,13 +193,18 @@ export class InboundListener implements AsyncDisposable {
       this.#refuse(arrival, 'handshake', 'no_server_certificate', 'the workload has no identity yet');
       return;
     }
+    const context = secureContextOf(credential, minVersion === undefined ? {} : { minVersion });
+    if (!context.ok) {
+      this.#refuse(arrival, 'handshake', 'unusable_credential', context.detail);
+      return;
+    }
     const isHttp = choice.chain.endsWith('http');
     const alpn = (isHttp ? ALPN_HTTP : ALPN_TCP).find((protocol) => choice.offered.includes(protocol));
     const isMutual = choice.chain.startsWith('mtls');
     acceptTls(
       arrival.raw,
       {
-        context: secureContextOf(credential, minVersion === undefined ? {} : { minVersion }),
+        context: context.context,
         ...(alpn !== undefined && { alpn }),
         ...(isMutual && { verifyClient }),
       },
@@ -203,18 +220,12 @@ export class InboundListener implements AsyncDisposable {
     );
   }
 
-  #openPlain(arrival: Arrival, chain: 'plain-http' | 'plain-tcp' | 'passthrough' | 'codec-error'): void {
-    const isHttp = chain === 'plain-http' || chain === 'codec-error';
-    this.#opened(arrival, arrival.raw, { isHttp, security: 'none' });
-    arrival.raw.resume();
-  }
-
   #opened(
     arrival: Arrival,
     stream: Socket,
     as: { isHttp: boolean; security: InboundConnection['security']; facts?: TlsFacts },
   ): void {
-    const { options, facts } = { options: this.#options, facts: as.facts };
+    const options = this.#options;
     const connection: InboundConnection = {
       id: options.addresses.nextConnectionId(),
       remote: arrival.remote,
@@ -223,7 +234,7 @@ export class InboundListener implements AsyncDisposable {
       resumed: false,
       ...(arrival.source !== undefined && { source: arrival.source }),
       ...(arrival.sni !== undefined && { sni: arrival.sni }),
-      ...facts,
+      ...as.facts,
     };
     const opened: Opened = { connection, handedOver: false };
     this.#open.set(stream, opened);
@@ -286,7 +297,10 @@ export class InboundListener implements AsyncDisposable {
 
   #refuse(arrival: Arrival, stage: InboundRefusal['stage'], reason: string, detail?: string): void {
     const { raw, remote, source, sni } = arrival;
-    raw.destroy();
+    // Envoy closes with the inspected bytes unread, which resets; after a handshake it closes in order.
+    if (stage === 'filter-chain') raw.resetAndDestroy();
+    else if (stage === 'codec') endWith(raw, BAD_REQUEST);
+    else raw.destroy();
     if (arrival.isRefused || this.#closed !== undefined) return;
     arrival.isRefused = true;
     this.#options.onRefused?.({
@@ -300,6 +314,20 @@ export class InboundListener implements AsyncDisposable {
       ...(sni !== undefined && { sni }),
     });
   }
+}
+
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use: stop what listens there, or choose another one',
+  EACCES: 'permission denied: choose a port from 1024 on',
+};
+
+function cannotListen(error: Error, host: string, port: number): MeshError {
+  const code = 'code' in error ? String(error.code) : '';
+  const why = LISTEN_FAULTS[code] ?? messageOf(error);
+  return new MeshError('ERR_WIRE_LISTEN', `cannot listen on ${host}:${port}: ${why}`, {
+    cause: error,
+    details: { host, port },
+  });
 }
 
 function ignore(): void {}

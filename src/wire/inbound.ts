@@ -121,6 +121,6 @@ export interface InboundOptions {
   readonly listenPort?: number;
   /** False: ask `chain` at once with raw TCP, for ports whose clients wait for the server. @defaultValue true */
   readonly inspect?: boolean;
-  /** Wall time a client may take from its connect to the end of its handshake. @defaultValue 10000 */
+  /** Wall time a client may take from its first byte to the end of its handshake. @defaultValue 30000 */
   readonly handshakeTimeoutMs?: number;
 }

@@ -25,6 +25,13 @@ export const CONNECTIONS_MAX = 100;
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 const CLOSED: OutboundFailure = { stage: 'closed', reason: 'closed', detail: 'the pool is closed' };
 
+/** An answer to CONNECT would turn the connection into a tunnel; `connectTcp` is for those. */
+const NO_TUNNEL: OutboundFailure = {
+  stage: 'invalid-request',
+  reason: 'connect_not_supported',
+  detail: 'CONNECT is not sent through the pool',
+};
+
 type Acquired =
   | { readonly ok: true; readonly connection: HttpConnection }
   | { readonly ok: false; readonly failure: OutboundFailure };
@@ -53,6 +60,7 @@ export class OutboundPool implements AsyncDisposable {
   }
 
   async request(route: OutboundRoute, call: HttpCall): Promise<HttpAnswer> {
+    if (call.method === 'CONNECT') return { ok: false, failure: NO_TUNNEL };
     const lane = this.#lane(route.key);
     let isRetried = false;
     for (;;) {
@@ -68,6 +76,7 @@ export class OutboundPool implements AsyncDisposable {
       }
       if (this.#closed !== undefined) return { ok: false, failure: CLOSED };
       const mayRetry = !exchange.isSent || (IDEMPOTENT.has(call.method) && !isRetried);
+      // Not of a new connection: a server that closes them all would be tried for ever.
       if (!exchange.isStale || !wasKept || !mayRetry) return { ok: false, failure: exchange.failure };
       // A kept connection that was closed before anything was sent costs no try: there are only so many of them.
       isRetried ||= exchange.isSent;
@@ -174,6 +183,8 @@ export class OutboundPool implements AsyncDisposable {
     lane.open.add(connection);
     connection.onceClosed(() => {
       lane.open.delete(connection);
+      const at = lane.idle.indexOf(connection);
+      if (at >= 0) lane.idle.splice(at, 1);
       lane.waiting.shift()?.('retry');
     });
     return { ok: true, connection };
@@ -181,6 +192,7 @@ export class OutboundPool implements AsyncDisposable {
 
   #giveBack(lane: Lane, connection: HttpConnection): void {
     if (connection.isRetiring || !connection.isOpen) {
+      lane.open.delete(connection);
       connection.destroy();
       return;
     }

@@ -9,7 +9,7 @@ import type { Credential, TlsVersions, VerifyPeer } from './peer.ts';
 import type { Link } from './wire-rule.ts';
 
 export interface OutboundTls extends TlsVersions {
-  /** Sent as it is; empty or absent: no SNI. */
+  /** Sent as it is; no SNI when absent, empty or an IP address (RFC 6066 3). */
   readonly sni?: string;
   readonly alpn?: readonly string[];
   /** Asked for every new connection; `undefined`: no client certificate. */
@@ -27,7 +27,7 @@ export interface OutboundRoute {
   readonly tls?: OutboundTls;
   /** Above it requests wait for a free connection. @defaultValue 100 */
   readonly connectionsMax?: number;
-  /** Wall time a connection may take to be ready. @defaultValue 10000 */
+  /** Wall time a connection may take to be ready. @defaultValue 30000 */
   readonly connectTimeoutMs?: number;
 }
 
@@ -38,7 +38,7 @@ export interface HttpCall {
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: Uint8Array | string;
-  /** Wall time until the answer is complete. @defaultValue none */
+  /** Wall time from sending to the end of the answer. @defaultValue none */
   readonly timeoutMs?: number;
 }
 

@@ -4,7 +4,7 @@
  * aliases, extra path segments in identities, several lines of one header, escapes in paths.
  * @module
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type {
   AuthorizationPolicy,
   AuthorizationRule,

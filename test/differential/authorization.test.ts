@@ -2,7 +2,7 @@
  * The compiled, indexed evaluator against the naive one, on generated meshes: decision, status, the rule that is
  * reported, audit and dry run.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compileAuthorization, type Decision, type ExternalAuthorizer } from '../../src/policy/index.ts';
 import { config, request } from './authorization-worlds.ts';
@@ -46,7 +46,8 @@ describe('the compiled evaluator', () => {
           const compiled = compileAuthorization(world, { externalAuthorizer });
           for (const each of asked) {
             const got = asNaive(compiled.authorize(each));
-            expect(got, JSON.stringify(each)).toEqual(naiveAuthorize(world, each, answer));
+            // The request stands on both sides, so that a failure shows it.
+            expect({ ...got, each }).toEqual({ ...naiveAuthorize(world, each, answer), each });
             seen[got.decision]++;
             if (got.matched !== undefined) seen.byRule++;
             if (got.audited.length > 0) seen.audited++;
@@ -59,6 +60,6 @@ describe('the compiled evaluator', () => {
       { numRuns: WORLDS, seed: SEED },
     );
     // The comparison means something only if every kind of outcome occurs.
-    for (const [kind, count] of Object.entries(seen)) expect(count, kind).toBeGreaterThan(20);
+    expect(Object.entries(seen).filter(([, count]) => count <= 20)).toEqual([]);
   });
 });

@@ -197,7 +197,7 @@ function matchesOne(world: World, policy: AuthorizationPolicy, key: string, valu
     case 'source.namespace':
       return whole(`.*/ns/${value.split('*').map(quote).join('.*')}/.*`);
     case 'source.serviceAccount': {
-      const [ns = '', sa = ''] = value.includes('/')
+      const [ns, sa] = value.includes('/')
         ? [value.slice(0, value.indexOf('/')), value.slice(value.indexOf('/') + 1)]
         : [policy.metadata.namespace, value];
       return whole(`spiffe://.+/ns/${quote(ns)}/(.+/|)sa/${quote(sa)}(/.+)?`);
@@ -241,7 +241,7 @@ function matchesToken(world: World, policy: AuthorizationPolicy, key: string, va
     const lines = Object.entries(http.headers ?? {})
       .filter(([header]) => header.toLowerCase() === name)
       .flatMap(([, lines]) => lines);
-    return lines.some((line) => value === '*' || generic(value, line) === true);
+    return lines.some((line) => value === '*' || generic(value, line));
   }
   const jwt = policy.spec.action === 'CUSTOM' ? {} : payload(world);
   const text = (name: string): string | undefined => (typeof jwt[name] === 'string' ? jwt[name] : undefined);
@@ -253,8 +253,8 @@ function matchesToken(world: World, policy: AuthorizationPolicy, key: string, va
   let at: Json | undefined = jwt;
   for (const step of keys)
     at = typeof at === 'object' && at !== null && !Array.isArray(at) ? at[step as never] : undefined;
-  const spaced = keys.length === 1 && (keys[0] === 'scope' || keys[0] === 'permission') && typeof at === 'string';
-  return textOrList(value, spaced ? String(at).split(' ') : at);
+  const spaced = keys.length === 1 && (keys[0] === 'scope' || keys[0] === 'permission');
+  return textOrList(value, spaced && typeof at === 'string' ? at.split(' ') : at);
 }
 
 function payload({ request }: World): { readonly [key: string]: Json } {

@@ -2,7 +2,13 @@
  * A policy diff for people: text, a Markdown comment, SARIF.
  * @module
  */
-import type { Finding, FindingKind, FindingTarget, PolicyDiff, SideDecision } from '../../analysis/index.ts';
+import type {
+  DiffFinding as Finding,
+  FindingKind,
+  FindingTarget,
+  PolicyDiff,
+  SideDecision,
+} from '../../analysis/index.ts';
 import type { AuthorizationRequest } from '../../policy/index.ts';
 import type { Paint } from '../../telemetry/index.ts';
 

@@ -4,17 +4,21 @@
  */
 import { formatDuration, formatInstant, type MeshEvent } from '../../core/index.ts';
 import type { AccessAttempt, Run } from '../../mesh/index.ts';
+import type { LowCodeFinding } from '../../lowcode/index.ts';
 import {
   alignColumns,
+  type AuditFinding,
   formatPolicyRef,
   MeshObservability,
   type Paint,
+  renderAudit,
   renderRotationSummary,
   RotationFold,
   type RotationSummary,
   type ServiceMetrics,
   type TrafficFlow,
 } from '../../telemetry/index.ts';
+import { lowCodeFindingLines } from './lowcode-findings.ts';
 
 export interface RunReport {
   readonly scenario: { readonly name: string; readonly description: string };
@@ -27,6 +31,9 @@ export interface RunReport {
   readonly flows: readonly TrafficFlow[];
   readonly access: readonly AccessRow[];
   readonly lowcode: readonly LowCodeRow[];
+  /** What the exports of the low-code clients show before they run. */
+  readonly lowcodeFindings: readonly LowCodeFinding[];
+  readonly bestPractices: readonly AuditFinding[];
   readonly rotation: RotationSummary;
   readonly expectations: Run['expectations'];
   readonly ok: boolean;
@@ -78,6 +85,8 @@ export function runReport(run: Run): RunReport {
         reason: call.skipped ?? call.error ?? (typeof call.evidence === 'string' ? call.evidence : ''),
       })),
     ),
+    lowcodeFindings: run.lowcode.flatMap(({ audit }) => audit),
+    bestPractices: run.audit,
     rotation: new RotationFold().addAll(trafficOf(run.mesh.events)).snapshot(),
     expectations: run.expectations,
     ok: run.ok,
@@ -125,8 +134,9 @@ export function renderRun(run: Run, report: RunReport, paint?: Paint): string {
     observability.dashboard(),
     observability.securityAudit(),
     ...accessLines(report.access),
-    ...lowCodeLines(report.lowcode),
+    ...lowCodeLines(report),
     renderRotationSummary(report.rotation),
+    renderAudit(report.bestPractices, paint === undefined ? {} : { paint }),
     ...expectationLines(run),
     '',
   ].join('\n');
@@ -147,11 +157,19 @@ function accessLines(rows: readonly AccessRow[]): readonly string[] {
   return ['', ' Authorization (every line was tried over real sockets):', ...indent(alignColumns([header, ...body]))];
 }
 
-function lowCodeLines(rows: readonly LowCodeRow[]): readonly string[] {
+function lowCodeLines({ lowcode: rows, lowcodeFindings }: RunReport): readonly string[] {
   if (rows.length === 0) return [];
+  const findings = indent(lowCodeFindingLines(lowcodeFindings));
   const header = ['TOOL', 'CALL', 'REQUEST', 'STATUS', 'OUTCOME', 'WHY'];
   const body = rows.map((row) => [row.tool, row.call, row.request, String(row.status ?? '-'), row.outcome, row.reason]);
-  return ['', ' Low-code clients (through the gateway):', ...indent(alignColumns([header, ...body]))];
+  return [
+    '',
+    ' Low-code clients (through the gateway):',
+    ...indent(alignColumns([header, ...body])),
+    '',
+    ' Low-code exports (before any call was made):',
+    ...(findings.length === 0 ? ['  nothing found'] : findings),
+  ];
 }
 
 function expectationLines({ expectations, start, end }: Run): readonly string[] {

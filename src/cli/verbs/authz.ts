@@ -10,13 +10,16 @@ import { didYouMean, MeshError } from '../../core/index.ts';
 import type { MeshConfig, Workload } from '../../istio/index.ts';
 import { loadManifests } from '../../mesh/load-manifests.ts';
 import {
-  compileAuthorization,
+  authorizationWarnings,
+  compileMesh,
+  type CompiledMesh,
   explain,
   readAuthorizationRequest,
   type AuthorizationRequest,
   type Decision,
 } from '../../policy/index.ts';
 import { authorizeLines } from '../authz-lines.ts';
+import { callerIdentity, type CallerIdentity } from '../caller-identity.ts';
 
 interface AuthzOptions {
   readonly filename: readonly string[];
@@ -95,8 +98,16 @@ async function authz(options: AuthzOptions): Promise<number> {
   if (options.requests === '-' && options.filename.includes('-')) {
     throw new MeshError('ERR_USAGE', 'manifests and requests cannot both come from standard input');
   }
-  const compiled = compileAuthorization(await loadManifests(options.filename));
-  return authorizeLines(compiled, { input: linesOf(options.requests), output: process.stdout });
+  const mesh = await compiledMesh(options);
+  return authorizeLines(mesh.authorization, { input: linesOf(options.requests), output: process.stdout });
+}
+
+async function compiledMesh({ filename }: AuthzOptions): Promise<CompiledMesh> {
+  const config = await loadManifests(filename);
+  for (const { policy, path, message } of authorizationWarnings(config)) {
+    process.stderr.write(`warning: AuthorizationPolicy ${policy.namespace}/${policy.name}: ${path}: ${message}\n`);
+  }
+  return compileMesh(config);
 }
 
 const CHUNK_BYTES = 1 << 20;
@@ -118,27 +129,34 @@ async function decideOne(options: AuthzOptions): Promise<number> {
   if (options.from === undefined && options.plaintext !== true) {
     throw new MeshError('ERR_USAGE', 'say who calls with --from, or --plaintext for a caller without identity');
   }
-  const config = await loadManifests(options.filename);
-  const request = requestOf(config, { ...options, to: options.to });
-  const decision = compileAuthorization(config).authorize(request);
-  process.stdout.write(render(request, decision, options.output));
+  const mesh = await compiledMesh(options);
+  const { request, plaintext } = requestOf(mesh, { ...options, to: options.to });
+  const decision = mesh.authorize(request);
+  process.stdout.write(render({ request, plaintext, decision }, options.output));
   return options.expect === undefined || options.expect === decision.decision ? 0 : 1;
 }
 
-function requestOf(config: MeshConfig, options: AuthzOptions & { readonly to: string }): AuthorizationRequest {
+interface Asked {
+  readonly request: AuthorizationRequest;
+  /** Why the caller has no identity, where it has none. */
+  readonly plaintext: string;
+}
+
+function requestOf(mesh: CompiledMesh, options: AuthzOptions & { readonly to: string }): Asked {
   const { method, path, host, ip, remoteIp, sni } = options;
-  const principal =
-    options.from === undefined || options.plaintext === true ? undefined : principalOf(config, options.from);
+  const destination = destinationOf(mesh.config, options);
+  const { principal, reason = 'plaintext' } = identityOf(mesh, options, destination);
   const headers = headersOf(options.header ?? []);
   const claims = claimsOf(options.claim ?? []);
-  return readAuthorizationRequest({
-    destination: destinationOf(config, options),
+  const request = readAuthorizationRequest({
+    destination,
     source: defined({ principal, ip, remoteIp }),
     ...(sni === undefined ? {} : { connection: { sni } }),
     ...(options.tcp === true
       ? {}
       : { request: defined({ method, path, host, headers, auth: claims === undefined ? undefined : { claims } }) }),
   });
+  return { request, plaintext: reason };
 }
 
 function defined(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
@@ -146,10 +164,17 @@ function defined(fields: Readonly<Record<string, unknown>>): Readonly<Record<str
 }
 
 /** A principal has at least five parts; a workload has two. */
-function principalOf(config: MeshConfig, from: string): string {
-  if (from.split('/').length > 2) return from;
-  const { namespace, serviceAccount } = findWorkload(config, from, '--from');
-  return `${config.settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
+function identityOf(
+  mesh: CompiledMesh,
+  { from, plaintext }: AuthzOptions,
+  destination: Readonly<Record<string, unknown>>,
+): CallerIdentity {
+  if (from === undefined || plaintext === true) return {};
+  if (from.split('/').length > 2) return { principal: from };
+  const caller = findWorkload(mesh.config, from, '--from');
+  const { namespace, workload, port } = destination;
+  const server = mesh.config.workloads.find((each) => each.namespace === namespace && each.name === workload);
+  return callerIdentity(mesh, caller, server, Number(port));
 }
 
 function findWorkload(config: MeshConfig, text: string, option: string): Workload {
@@ -225,7 +250,10 @@ function claimsOf(texts: readonly string[]): Readonly<Record<string, unknown>> |
   );
 }
 
-function render(request: AuthorizationRequest, decision: Decision, format: AuthzOptions['output']): string {
+function render(
+  { request, plaintext, decision }: Asked & { readonly decision: Decision },
+  format: AuthzOptions['output'],
+): string {
   if (format === 'json') return `${JSON.stringify(decision, null, 2)}\n`;
   if (format === 'yaml') return stringify(JSON.parse(JSON.stringify(decision)));
   const [by] = decision.determining;
@@ -236,7 +264,7 @@ function render(request: AuthorizationRequest, decision: Decision, format: Authz
     by?.rule === undefined ? '<none>' : String(by.rule),
     decision.reason,
   ];
-  const caller = request.source?.principal ?? 'no identity (plaintext)';
+  const caller = request.source?.principal ?? `no identity (${plaintext})`;
   return `${tabulate([['DECISION', 'STATUS', 'POLICY', 'RULE', 'REASON'], row])}\ncaller: ${caller}\n${explain(decision)}\n`;
 }
 

@@ -13,7 +13,7 @@ import {
   servicePort,
   workload,
   workloadEntry,
-} from '../../unit/policy/resources.ts';
+} from '../../kit/mesh-resources.ts';
 import { clientTls, modes } from './client.ts';
 
 const HTTPBIN = 'httpbin.foo.svc.cluster.local:8000';

@@ -18,7 +18,7 @@ import {
   serviceEntry,
   servicePort,
   workload,
-} from '../../unit/policy/resources.ts';
+} from '../../kit/mesh-resources.ts';
 import { clientTls, modes } from './client.ts';
 
 const HTTPBIN = 'httpbin.foo.svc.cluster.local:8000';

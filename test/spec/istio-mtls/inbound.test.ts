@@ -12,7 +12,7 @@ import {
 } from '../../../src/policy/inbound.ts';
 import type { ProtocolClass } from '../../../src/policy/inbound-ports.ts';
 import type { EffectiveMtlsMode } from '../../../src/policy/peer-authentication.ts';
-import { workload } from '../../unit/policy/resources.ts';
+import { workload } from '../../kit/mesh-resources.ts';
 
 const bytes = (spoken: 'http' | 'tcp'): InboundConnection => ({ bytes: spoken });
 const oneWay = (spoken: 'http' | 'tcp'): InboundConnection => ({

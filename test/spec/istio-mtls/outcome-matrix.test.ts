@@ -21,7 +21,7 @@ import {
   serviceEntry,
   servicePort,
   workload,
-} from '../../unit/policy/resources.ts';
+} from '../../kit/mesh-resources.ts';
 import { answer, predict, questionOf, words, type Call } from './call.ts';
 
 const TO = 'httpbin.foo.svc.cluster.local:8000';

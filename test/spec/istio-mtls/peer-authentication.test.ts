@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MutualTlsMode, PeerAuthentication } from '../../../src/istio/index.ts';
 import { compilePeerAuthentication, effectivePeerAuthentication } from '../../../src/policy/peer-authentication.ts';
-import { config, peerAuthentication } from '../../unit/policy/resources.ts';
+import { config, peerAuthentication } from '../../kit/mesh-resources.ts';
 
 const httpbin = { namespace: 'foo', labels: { app: 'httpbin', tier: 'web' } };
 

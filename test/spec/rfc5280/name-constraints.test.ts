@@ -76,9 +76,12 @@ const ROWS: readonly (readonly [string, Constraints, Bytes, 'ok' | 'name_constra
 describe('rfc5280/4.2.1.10: name constraints', () => {
   it.each(ROWS)('%s', (_, constraints, subject, expected) => expect(verdict(constraints, [subject])).toBe(expected));
 
-  it('holds e-mail addresses of the subject', () => {
-    const email = name({ email: 'a@evil.test' });
-    expect(verdict(permit(gn.email('mesh.test')), [gn.uri('spiffe://a.test/b')], email)).toBe(bad);
+  it('holds e-mail addresses of the subject, which must be IA5Strings', () => {
+    const uri = [gn.uri('spiffe://a.test/b')];
+    const email = (address: string, tag: number): Bytes => name({ email: address }, tag);
+    expect(verdict(permit(gn.email('mesh.test')), uri, email('a@mesh.test', 0x16))).toBe(ok);
+    expect(verdict(permit(gn.email('mesh.test')), uri, email('a@evil.test', 0x16))).toBe(bad);
+    expect(verdict(permit(gn.dns('a.test')), uri, email('a@mesh.test', 0x0c))).toBe(bad);
   });
   it('holds the common name of a leaf without DNS names, as OpenSSL does', () => {
     const subject = name({ CN: 'evil.test' });

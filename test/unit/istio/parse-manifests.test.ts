@@ -231,6 +231,14 @@ spec: { mtls: { mode: strict } }
       'apiVersion: securty.istio.io/v1\nkind: PeerAuthentication\n',
       /did you mean `security.istio.io`/,
     ],
+    ['a kind Kubernetes does not have', 'apiVersion: apps/v1\nkind: Deploymnt\n', /did you mean `Deployment`/],
+    [
+      'a port number in quotes',
+      'apiVersion: v1\nkind: Service\nmetadata: { name: s }\nspec: { ports: [{ port: 80, targetPort: "8080" }] }\n',
+      /targetPort: expected a port .* found the string `8080`; take away the quotes/,
+    ],
+    ['a kind in the wrong group', 'apiVersion: v1\nkind: Deployment\n', /expected `apps\/v1` for Deployment/],
+    ['a retired version', 'apiVersion: extensions/v1beta1\nkind: Deployment\n', /expected `apps\/v1` for Deployment/],
     ['no name', 'apiVersion: v1\nkind: Service\nmetadata: {}\n', /metadata: the field `name` is missing/],
     ['a name that is none', 'apiVersion: v1\nkind: Service\nmetadata: { name: A_b }\n', /`A_b` is not a name/],
     [
@@ -300,16 +308,14 @@ data:
 });
 
 describe('a long file', () => {
-  it('is read in far less than a millisecond a line', () => {
+  it('of ten thousand lines is read whole', () => {
     const one = authorizationPolicy('  rules:\n  - to:\n    - operation: { paths: ["/a"] }\n').replace(
       'name: p',
       'name: pNUMBER',
     );
     const text = Array.from({ length: 1_200 }, (_, index) => one.replace('NUMBER', `${index}`)).join('---\n');
     expect(text.split('\n').length).toBeGreaterThan(10_000);
-    const started = performance.now();
     expect(parseManifests(text).authorizationPolicies).toHaveLength(1_200);
-    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });
 

@@ -2,7 +2,7 @@
  * Rules of Istio's webhook, one valid and one invalid neighbour at a time.
  */
 import { describe, expect, it } from 'vitest';
-import { ConfigError, resourceWarnings, validateResource } from '../../../src/istio/index.ts';
+import { ConfigError, formatPath, resourceWarnings, validateResource } from '../../../src/istio/index.ts';
 
 const GROUPS: Readonly<Record<string, string>> = {
   PeerAuthentication: 'security.istio.io/v1',
@@ -30,7 +30,9 @@ function faults(kind: string, spec: unknown, annotations?: Readonly<Record<strin
 }
 
 function warnings(kind: string, spec: unknown): readonly string[] {
-  return resourceWarnings(validateResource(resource(kind, spec))).map((issue) => `${issue.path}: ${issue.message}`);
+  return resourceWarnings(validateResource(resource(kind, spec))).map(
+    (issue) => `${formatPath(issue.path)}: ${issue.message}`,
+  );
 }
 
 /** An AuthorizationPolicy of one rule. */

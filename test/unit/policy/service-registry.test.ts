@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { MeshConfig } from '../../../src/istio/index.ts';
 import { inboundPorts, inboundProtocol, protocolClass, sidecarOf } from '../../../src/policy/inbound-ports.ts';
 import { compileServiceRegistry } from '../../../src/policy/service-registry.ts';
-import { config, meta, service, serviceEntry, servicePort, workload, workloadEntry } from './resources.ts';
+import { config, meta, service, serviceEntry, servicePort, workload, workloadEntry } from '../../kit/mesh-resources.ts';
 
 const http = { number: 80, name: 'http', protocol: 'HTTP' };
 
@@ -148,6 +148,19 @@ describe('endpoints', () => {
     expect(endpointsOf(cfg, 'httpbin', 8000)).toMatchObject([
       { address: '10.0.0.9', port: 8080, tlsMode: 'istio', spiffeId: 'spiffe://cluster.local/ns/foo/sa/vm' },
     ]);
+  });
+
+  it('of a WorkloadEntry serve a named target port where the entry lists it', () => {
+    const vm = (ports: Record<string, number>) =>
+      config({
+        services: [
+          service('foo/httpbin', { ports: [{ name: 'http', port: 80, targetPort: 'web', protocol: 'http' }] }),
+        ],
+        workloadEntries: [workloadEntry('foo/vm', { address: '10.0.0.9', labels: { app: 'httpbin' }, ports })],
+      });
+    expect(endpointsOf(vm({ web: 3000, http: 4000 }), 'httpbin', 80).map(({ port }) => port)).toEqual([3000]);
+    expect(endpointsOf(vm({ http: 4000 }), 'httpbin', 80).map(({ port }) => port)).toEqual([4000]);
+    expect(endpointsOf(vm({}), 'httpbin', 80).map(({ port }) => port)).toEqual([80]);
   });
 
   it('lead to the Pods behind an address or behind a Service’s host', () => {

@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import type { FilterChain, FirstFlight, InboundExchange } from '../../../src/wire/index.ts';
-import { pemOf, recordClientHello, say, secure, listen } from './kit/raw-client.ts';
+import { listen, pemOf, recordClientHello, say, secure, splitBytes } from './kit/raw-client.ts';
 import { BACKEND, FRONTEND, idOf, ISTIO_HTTP_ALPN, SNI, startWorld, strictHttp, until } from './kit/world.ts';
 
 const GET = { method: 'GET', path: '/x', host: 'backend' };
@@ -19,7 +20,7 @@ describe('filter chains', () => {
   it('STRICT closes plaintext at once, without a byte, and says why', async () => {
     await using world = await startWorld();
     const heard = await say(world.listener.address, [HTTP_TEXT]);
-    expect(heard.bytes).toHaveLength(0);
+    expect(heard).toEqual({ bytes: Buffer.alloc(0), error: 'ECONNRESET' });
     expect(world.seen).toMatchObject({
       requests: 0,
       opened: [],
@@ -68,6 +69,13 @@ describe('filter chains', () => {
     });
   });
 
+  it('a codec error is one whatever the bytes are', async () => {
+    await using world = await startWorld({ chain: () => 'codec-error' });
+    const heard = await say(world.listener.address, [HTTP_TEXT]);
+    expect(heard.bytes.toString()).toMatch(/^HTTP\/1\.1 400/);
+    expect(world.seen).toMatchObject({ requests: 0, opened: [], refused: [{ stage: 'codec', reason: 'codec_error' }] });
+  });
+
   it('hands TLS on unterminated where the chain says passthrough', async () => {
     const received: Buffer[] = [];
     await using world = await startWorld({
@@ -100,6 +108,22 @@ describe('filter chains', () => {
     expect(world.seen.opened.map(({ security }) => security)).toEqual(['none', 'mutual_tls']);
   });
 
+  it('loses nothing to a handler that listens later', async () => {
+    await using world = await startWorld({
+      chain: (flight) => (flight.kind === 'tls' ? 'mtls-tcp' : 'plain-tcp'),
+      onTcp: (_connection, stream) =>
+        void setTimeout(() => stream.on('data', (chunk: Buffer) => stream.end(`echo ${chunk.toString()}`)), 20),
+    });
+    expect((await say(world.listener.address, ['ping'])).bytes.toString()).toBe('echo ping');
+    const answer = await world.pool.connectTcp(world.route());
+    if (!answer.ok) throw new Error(answer.failure.detail);
+    answer.stream.write('pong');
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer.stream) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks).toString()).toBe('echo pong');
+  });
+
   it('asks at once, where it is told not to inspect, so that a server may speak first', async () => {
     await using world = await startWorld({
       inspect: false,
@@ -128,6 +152,17 @@ describe('filter chains', () => {
     expect(world.seen.refused).toMatchObject([{ stage: 'handshake', reason: 'no_server_certificate' }]);
   });
 
+  it('refuses with a credential whose key does not fit, on either side', async () => {
+    const misfit = { chain: BACKEND.chain, key: FRONTEND.key };
+    await using world = await startWorld({ identity: () => misfit });
+    expect(await world.pool.request(world.route(), GET)).toMatchObject({ ok: false, failure: { stage: 'handshake' } });
+    expect(world.seen.refused).toMatchObject([{ stage: 'handshake', reason: 'unusable_credential' }]);
+    expect(await world.pool.request(world.route({ tls: { identity: () => misfit } }), GET)).toMatchObject({
+      ok: false,
+      failure: { stage: 'handshake', reason: 'unusable_credential' },
+    });
+  });
+
   it('gives up the port', async () => {
     await using world = await startWorld();
     await expect(startWorld({ listenPort: world.listener.address.port })).rejects.toMatchObject({
@@ -139,49 +174,22 @@ describe('filter chains', () => {
 describe('one byte at a time', () => {
   it('recognises HTTP', async () => {
     await using world = await startWorld({ chain: permissiveHttp });
-    const heard = await say(world.listener.address, [...HTTP_TEXT], 'hello');
+    const heard = await say(world.listener.address, HTTP_TEXT.split(''), 'hello');
     expect(heard.bytes.toString()).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 
   it('recognises TLS and completes the handshake', async () => {
     await using world = await startWorld();
-    world.seam.install({
-      name: 'one byte at a time',
-      matches: () => true,
-      onBytes: (_connection, _direction, chunk) => chunk,
-    });
-    // A relay of our own that splits what the client sends.
-    const { connect } = await import('node:net');
-    const splitter = createServer((client) => {
-      const server = connect(world.listener.address.port, world.listener.address.host);
-      server.setNoDelay(true);
-      let work = Promise.resolve();
-      client.on('data', (chunk: Buffer) => {
-        work = work.then(async () => {
-          for (const byte of chunk) {
-            server.write(Uint8Array.of(byte));
-            await new Promise((resolve) => setImmediate(resolve));
-          }
-        });
-      });
-      server.on('data', (chunk: Buffer) => client.write(chunk));
-      for (const socket of [client, server]) {
-        socket.on('error', () => undefined);
-        socket.on('close', () => [client, server].forEach((one) => one.destroy()));
-      }
-    });
-    await new Promise<void>((resolve) => splitter.listen(0, '127.0.0.1', resolve));
-    const { port } = splitter.address() as AddressInfo;
-    const answer = await world.pool.request(world.route({ address: { host: '127.0.0.1', port } }), GET);
+    const splitter = await splitBytes(world.listener.address);
+    const answer = await world.pool.request(world.route({ address: splitter.address }), GET);
     expect(answer).toMatchObject({ ok: true, status: 200, connection: { security: 'mutual_tls' } });
     await world.pool.close();
-    await new Promise((resolve) => splitter.close(resolve));
+    await splitter.close();
   });
 });
 
 describe('slow and silent clients', () => {
   it.each([
-    { name: 'nothing', sent: [] },
     { name: 'half a ClientHello', sent: [Uint8Array.of(0x16, 3, 1, 2, 0, 1)] },
     { name: 'half a method', sent: ['GE'] },
   ])('closes a client that sends $name', async ({ sent }) => {
@@ -192,6 +200,19 @@ describe('slow and silent clients', () => {
     expect(world.seen.refused).toHaveLength(1);
   });
 
+  it('waits for a client that has said nothing yet, and serves it in the end', async () => {
+    await using world = await startWorld({ handshakeTimeoutMs: 20, chain: () => 'plain-http' });
+    const socket = connect(world.listener.address);
+    await once(socket, 'connect');
+    await new Promise((resolve) => setTimeout(resolve, 80));
+    expect(world.listener).toMatchObject({ sockets: 1, connections: 0 });
+    socket.write('GET / HTTP/1.1\r\nhost: backend\r\n\r\n');
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toContain('HTTP/1.1 200');
+    expect(world.seen.refused).toEqual([]);
+    socket.destroy();
+  });
+
   it('closes a client that stops in the middle of a handshake', async () => {
     await using world = await startWorld({ handshakeTimeoutMs: 50 });
     await say(world.listener.address, [await recordClientHello({ servername: 'x' })]);
@@ -200,9 +221,9 @@ describe('slow and silent clients', () => {
   });
 
   it('does not close an idle connection that is open', async () => {
-    await using world = await startWorld({ handshakeTimeoutMs: 30 });
+    await using world = await startWorld({ handshakeTimeoutMs: 400 });
     await world.pool.request(world.route(), GET);
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     expect(world.listener.connections).toBe(1);
     expect(await world.pool.request(world.route(), GET)).toMatchObject({ ok: true, retriedStale: false });
     expect(world.seen.opened).toHaveLength(1);
@@ -280,7 +301,7 @@ describe('exchanges', () => {
 
   it('streams to a real server behind, and says 503 when there is none', async () => {
     const application = createHttpServer((request, response) => {
-      response.writeHead(207, { 'x-saw': `${request.headers['x-forwarded-client-cert']}` });
+      response.writeHead(207, { 'x-saw': String(request.headers['x-forwarded-client-cert']) });
       request.pipe(response);
     });
     await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve));
@@ -379,6 +400,20 @@ describe('resumption', () => {
   });
 });
 
+describe('renegotiation', () => {
+  it('is not possible: nobody changes certificates after the judgement', async () => {
+    await using world = await startWorld();
+    const socket = await secure(world.listener.address, { ...pemOf(FRONTEND), maxVersion: 'TLSv1.2' });
+    const outcome = await new Promise<string>((resolve) => {
+      socket.once('close', () => resolve('closed'));
+      socket.renegotiate({}, (error) => resolve(error === null ? 'renegotiated' : 'refused'));
+    });
+    expect(['closed', 'refused']).toContain(outcome);
+    expect(world.seen.opened).toHaveLength(1);
+    socket.destroy();
+  });
+});
+
 describe('closing', () => {
   it('is idempotent and leaves nothing open', async () => {
     const world = await startWorld();
@@ -392,6 +427,15 @@ describe('closing', () => {
     expect(world.addresses.size).toBe(0);
     expect(BACKEND.chain).toHaveLength(2);
     expect(strictHttp({ kind: 'raw', looksLike: 'tcp' })).toBe('refuse');
+  });
+
+  it('is not a refusal to those who are in the middle of a handshake', async () => {
+    await using world = await startWorld();
+    const said = [say(world.listener.address, [await recordClientHello({})]), say(world.listener.address, ['GET'])];
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await world.listener.close();
+    await Promise.all(said);
+    expect(world.seen.refused).toEqual([]);
   });
 
   it('returns to where it was after hundreds of connections that came and went', async () => {

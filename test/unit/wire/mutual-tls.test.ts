@@ -147,3 +147,18 @@ describe('mutual TLS between two sidecars', () => {
     expect(DEFAULT_EPOCH).toBeLessThan(AT);
   });
 });
+
+describe('server name', () => {
+  it.each([
+    { sni: SNI, sent: SNI },
+    { sni: 'UPPER.example.', sent: 'UPPER.example.' },
+    { sni: '', sent: undefined },
+    { sni: '10.0.0.1', sent: undefined },
+    { sni: '::1', sent: undefined },
+  ])('`$sni` is sent as $sent', async ({ sni, sent }) => {
+    await using world = await startWorld();
+    const answer = await world.pool.request(world.route({ tls: { sni } }), GET);
+    expect(answer.ok && answer.connection.sni).toBe(sent);
+    expect(world.seen.opened.map((connection) => connection.sni)).toEqual([sent]);
+  });
+});

@@ -138,7 +138,7 @@ describe('failures', () => {
     const route = { ...world.route({ connectTimeoutMs: 50 }), address: server.route(world.route()).address };
     expect(await world.pool.request(route, GET)).toMatchObject({
       ok: false,
-      failure: { stage: 'handshake', reason: 'timeout' },
+      failure: { stage: 'handshake', reason: 'handshake_timeout' },
     });
   });
 
@@ -173,6 +173,9 @@ describe('failures', () => {
     { headers: { 'x\n': 'y' } },
     { headers: { x: 'a\r\nb: c' } },
     { method: 'G T' },
+    { method: 'CONNECT' },
+    { headers: { expect: '100-continue' } },
+    { headers: { 'content-length': '7' }, method: 'POST', body: 'x' },
   ])('a request that cannot be written: %o', async (wrong) => {
     await using world = await startWorld();
     expect(await world.pool.request(world.route(), { ...GET, ...wrong })).toMatchObject({

@@ -1,5 +1,5 @@
 /** Clients that are no sidecars: bytes on a socket, and node:tls by itself. */
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { Address, Credential } from '../../../../src/wire/index.ts';
 
@@ -53,7 +53,6 @@ export async function secure(address: Address, options: ConnectionOptions): Prom
 
 /** A real ClientHello, recorded from node:tls. */
 export async function recordClientHello(options: ConnectionOptions): Promise<Buffer> {
-  const { createServer } = await import('node:net');
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const bound = server.address();
@@ -75,4 +74,36 @@ export async function recordClientHello(options: ConnectionOptions): Promise<Buf
   const bytes = await hello;
   await new Promise((resolve) => server.close(resolve));
   return bytes;
+}
+
+/** A proxy that sends on what a client says one byte at a time. */
+export async function splitBytes(to: Address): Promise<{ readonly address: Address; close(): Promise<void> }> {
+  const splitter = createServer((client) => {
+    const server = connect({ host: to.host, port: to.port, noDelay: true });
+    const waiting: number[] = [];
+    const sendOne = (): void => {
+      const byte = waiting.shift();
+      if (byte === undefined || server.destroyed) return;
+      server.write(Uint8Array.of(byte));
+      setImmediate(sendOne);
+    };
+    client.on('data', (chunk: Buffer) => {
+      if (waiting.length === 0) setImmediate(sendOne);
+      waiting.push(...chunk);
+    });
+    server.on('data', (chunk: Buffer) => client.write(chunk));
+    for (const socket of [client, server]) {
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        client.destroy();
+        server.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => splitter.listen(0, '127.0.0.1', resolve));
+  const bound = splitter.address();
+  return {
+    address: { host: '127.0.0.1', port: bound !== null && typeof bound === 'object' ? bound.port : 0 },
+    close: () => new Promise((resolve) => void splitter.close(() => resolve())),
+  };
 }

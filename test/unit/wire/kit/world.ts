@@ -2,8 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { addMs, DEFAULT_EPOCH, HOUR_MS, type Instant } from '../../../../src/core/index.ts';
 import { parseSpiffeId } from '../../../../src/identity/index.ts';
-import { CertificateAuthority } from '../../../../src/pki/certificate-authority.ts';
-import { issueSvid, type Svid } from '../../../../src/pki/svid.ts';
+import { CertificateAuthority, issueSvid, type Svid } from '../../../../src/pki/index.ts';
 import {
   AddressBook,
   InboundListener,

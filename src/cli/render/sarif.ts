@@ -1,0 +1,82 @@
+/**
+ * SARIF 2.1.0, as code-scanning services read it: one run, stable rule ids, repository-relative places, fingerprints
+ * that survive moved lines.
+ * Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { relative } from 'node:path';
+import { readVersion } from '../io.ts';
+
+export interface SarifRule {
+  readonly id: string;
+  readonly title: string;
+  readonly tags?: readonly string[];
+}
+
+export interface SarifFinding {
+  readonly ruleId: string;
+  readonly level: 'error' | 'warning' | 'note';
+  readonly message: string;
+  readonly file?: string;
+  readonly line?: number;
+  readonly column?: number;
+  /** What the finding is about, without lines: equal findings of two versions of a file have equal ones. */
+  readonly fingerprint: string;
+}
+
+/** A log that services cut off themselves: results beyond this are dropped, the most severe are kept. */
+const RESULTS_MAX = 5_000;
+
+export function sarifLog(rules: readonly SarifRule[], findings: readonly SarifFinding[]): object {
+  const order = { error: 0, warning: 1, note: 2 };
+  const kept = [...findings].sort((a, b) => order[a.level] - order[b.level]).slice(0, RESULTS_MAX);
+  return {
+    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
+    version: '2.1.0',
+    runs: [
+      {
+        tool: {
+          driver: {
+            name: 'meshproof',
+            semanticVersion: readVersion(),
+            rules: rules.map(({ id, title, tags = [] }) => ({
+              id,
+              shortDescription: { text: title },
+              properties: { tags: tags.slice(0, 10) },
+            })),
+          },
+        },
+        results: kept.map(resultOf),
+      },
+    ],
+  };
+}
+
+function resultOf({ ruleId, level, message, file, line, column, fingerprint }: SarifFinding): object {
+  return {
+    ruleId,
+    level,
+    message: { text: message },
+    ...(file === undefined
+      ? {}
+      : {
+          locations: [
+            {
+              physicalLocation: {
+                artifactLocation: { uri: repositoryPath(file) },
+                region: { startLine: line ?? 1, startColumn: column ?? 1 },
+              },
+            },
+          ],
+        }),
+    partialFingerprints: {
+      primaryLocationLineHash: createHash('sha256').update(`${ruleId}\n${fingerprint}`).digest('hex').slice(0, 32),
+    },
+  };
+}
+
+function repositoryPath(file: string): string {
+  const path = relative(process.cwd(), file);
+  return (path.startsWith('..') ? file : path).split('\\').join('/');
+}
