@@ -26,7 +26,10 @@ function transportText(config: MeshConfig): string {
   const resources = [destinationRules, peerAuthentications, serviceEntries, workloadEntries, sidecars];
   return JSON.stringify([
     resources.map((list) => list.map(({ metadata, spec }) => [metadata.namespace, metadata.name, spec])),
-    config.services.map(({ origin: _, metadata: __, ...service }) => service),
+    config.services.map(({ host, headless, type, selector, ports, metadata }) => [
+      [host, headless, type, selector, ports],
+      [metadata.annotations, metadata.creationTimestamp],
+    ]),
     config.workloads.map(({ namespace, name, labels, serviceAccount, injected, ports }) => [
       namespace,
       name,

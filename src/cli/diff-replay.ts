@@ -6,7 +6,7 @@
  * of their own cannot be sent and say so.
  * @module
  */
-import type { Finding } from '../analysis/index.ts';
+import type { DiffFinding as Finding } from '../analysis/index.ts';
 import { parseWorkloadIdentity } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';

@@ -2,7 +2,13 @@
  * A policy diff for people: text, a Markdown comment, SARIF.
  * @module
  */
-import type { Finding, FindingKind, FindingTarget, PolicyDiff, SideDecision } from '../../analysis/index.ts';
+import type {
+  DiffFinding as Finding,
+  FindingKind,
+  FindingTarget,
+  PolicyDiff,
+  SideDecision,
+} from '../../analysis/index.ts';
 import type { AuthorizationRequest } from '../../policy/index.ts';
 import type { Paint } from '../../telemetry/index.ts';
 
@@ -113,9 +119,7 @@ export function requestText({ source, destination, request, connection }: Author
   const from = source?.ip === undefined ? '' : ` from ${source.ip}`;
   const sni = connection?.sni === undefined ? '' : ` SNI ${connection.sni}`;
   const to =
-    destination.workload === undefined
-      ? `${destination.namespace}`
-      : `${destination.namespace}/${destination.workload}`;
+    destination.workload === undefined ? destination.namespace : `${destination.namespace}/${destination.workload}`;
   if (request === undefined) return `connection to ${to}:${destination.port} ${who}${from}${sni}`;
   const headers = Object.entries(request.headers ?? {}).map(([name, value]) => ` ${name}: ${JSON.stringify(value)}`);
   const token = request.auth === undefined ? '' : ` token ${JSON.stringify(request.auth.claims)}`;
