@@ -22,7 +22,7 @@ import type { MeshConfig, Workload } from '../istio/index.ts';
 import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
 import { type CompiledMesh, compileMesh } from '../policy/index.ts';
 import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
-import { type Application, echoApplication } from './application.ts';
+import { type Application, type ApplicationRequest, echoApplication } from './application.ts';
 import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
 import { callerKind, type Departure, departureOf } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
@@ -37,6 +37,7 @@ import { watchRoot } from './root-renewal.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
+import { Trouble } from './trouble.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface SimulationOptions {
@@ -62,11 +63,29 @@ export interface SimulationOptions {
   readonly listen?: Readonly<Record<string, number>>;
 }
 
+/** A request that reached an application. */
+export interface Served {
+  /** `namespace/workload` */
+  readonly workload: string;
+  readonly request: ApplicationRequest;
+}
+
+/** The way of a call: what its connection is like, and the names it would use. */
+export interface Way {
+  readonly route: OutboundRoute;
+  /** Host header an application would send. */
+  readonly host: string;
+  /** `namespace/workload` */
+  readonly server: string;
+}
+
 export class Simulation implements AsyncDisposable {
   readonly clock: VirtualClock;
   readonly events: EventLog;
   readonly ca: MeshCa;
   readonly seam: Seam;
+  /** Faults and captures on links. */
+  readonly trouble: Trouble;
   readonly #options: SimulationOptions;
   readonly #rng: Rng;
   readonly #requestIds: Rng;
@@ -75,6 +94,7 @@ export class Simulation implements AsyncDisposable {
   readonly #pool: OutboundPool;
   readonly #running = new Map<string, RunningWorkload>();
   readonly #disposal = new DisposeStack();
+  readonly #servedReaders = new Set<(served: Served) => void>();
   #compiled: CompiledMesh;
   #targets: TargetIndex;
   #policies = new Map<string, PortPolicy>();
@@ -106,6 +126,13 @@ export class Simulation implements AsyncDisposable {
     }
     this.seam = new Seam(this.#addresses);
     this.#pool = new OutboundPool({ seam: this.seam, addresses: this.#addresses });
+    this.trouble = new Trouble({
+      seam: this.seam,
+      clock: this.clock,
+      events: this.events,
+      ipOf: (name) => this.#running.get(name)?.ip,
+      redial: () => this.#pool.drain(),
+    });
     this.#disposal.defer(() => this.seam.close());
     this.#disposal.defer(() => this.#pool.close());
   }
@@ -165,10 +192,23 @@ export class Simulation implements AsyncDisposable {
         return identity();
       },
       agent,
-      application: this.#options.applications?.[name] ?? echoApplication(workload),
+      application: this.#watched(name, this.#options.applications?.[name] ?? echoApplication(workload)),
       ports: new Map(),
     });
     agent?.start();
+  }
+
+  #watched(workload: string, application: Application): Application {
+    return (request) => {
+      for (const read of this.#servedReaders) read({ workload, request });
+      return application(request);
+    };
+  }
+
+  /** Calls `read` for every request that is handed to an application from now on. */
+  onServed(read: (served: Served) => void): Disposable {
+    this.#servedReaders.add(read);
+    return { [Symbol.dispose]: () => void this.#servedReaders.delete(read) };
   }
 
   #agent(name: string, identity: () => SpiffeId): CertificateAgent {
@@ -262,8 +302,10 @@ export class Simulation implements AsyncDisposable {
       route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
       once,
     });
-    reportExchange(this.events, request, { departure, target, outcome, flow: marks.flow });
-    return outcome;
+    const delayMs = this.seam.virtualDelayMs(route.link);
+    const felt = delayMs > 0 ? { ...outcome, durationMs: delayMs } : outcome;
+    reportExchange(this.events, request, { departure, target, outcome: felt, flow: marks.flow });
+    return felt;
   }
 
   async #send(
@@ -322,11 +364,24 @@ export class Simulation implements AsyncDisposable {
     if (route !== undefined) await this.#pool.drain(route.key);
   }
 
+  /** Virtual time by which an exchange between the two takes longer at present. */
+  async delayMs(from: string, to: string): Promise<number> {
+    const route = await this.#routeOf(from, to);
+    return route === undefined ? 0 : this.seam.virtualDelayMs(route.link);
+  }
+
   async #routeOf(from: string, to: string): Promise<OutboundRoute | undefined> {
+    return (await this.way(from, to))?.route;
+  }
+
+  /** How a call would leave and where it would arrive; nothing where `to` leads nowhere. */
+  async way(from: Caller, to: string): Promise<Way | undefined> {
     const departure = await this.#departure(from);
     const target = this.#targets.resolve(to, departure.namespace);
     if ('kind' in target) return undefined;
-    return departure.route(target, (await this.#port(target.workload, target.endpoint.port)).address);
+    const { workload, host } = target;
+    const { address } = await this.#port(workload, target.endpoint.port);
+    return { route: departure.route(target, address), host, server: `${workload.namespace}/${workload.name}` };
   }
 
   /** The ends of a flow, as events name them. */

@@ -11,7 +11,8 @@ import type { Instant } from '../core/index.ts';
 import { encodePcapng, type Packet } from './pcapng.ts';
 import { Conversation } from './tcp-segments.ts';
 import { type LinkMatch, matchesLink } from './faults.ts';
-import type { Direction, Link, RelayedConnection, WireRule } from './wire-rule.ts';
+import type { Seam } from './seam.ts';
+import type { Direction, Link, RelayedConnection } from './wire-rule.ts';
 
 export interface CaptureOptions {
   /** Links to listen on. @defaultValue all */
@@ -53,9 +54,7 @@ const ELSEWHERE_IP = '203.0.113.1';
 const EPHEMERAL_PORT = 32_768;
 const EPHEMERAL_PORTS = 28_232;
 
-export class Capture {
-  /** To be installed on a seam. */
-  readonly rule: WireRule;
+export class Capture implements Disposable {
   readonly #world: CaptureWorld;
   readonly #limitBytes: number;
   readonly #captured: Captured[] = [];
@@ -64,12 +63,13 @@ export class Capture {
   #connections = 0;
   #kept = 0;
   #last = 0n;
+  readonly #installed: Disposable;
 
-  constructor(world: CaptureWorld, options: CaptureOptions = {}) {
+  private constructor(seam: Seam, world: CaptureWorld, options: CaptureOptions) {
     const { links, secrets = false, limitBytes = LIMIT_BYTES } = options;
     this.#world = world;
     this.#limitBytes = limitBytes;
-    this.rule = {
+    this.#installed = seam.install({
       name: 'capture',
       matches: (link) => links === undefined || links.some((on) => matchesLink(link, on)),
       onOpen: (connection) => {
@@ -83,7 +83,17 @@ export class Capture {
       },
       onClose: (connection) => this.#keep('end', connection),
       ...(secrets && { onSecret: (_link, line) => void this.#keyLog.push(Uint8Array.from(line)) }),
-    };
+    });
+  }
+
+  /** Listens to connections opened on `seam` from now on. */
+  static start(seam: Seam, world: CaptureWorld, options: CaptureOptions = {}): Capture {
+    return new Capture(seam, world, options);
+  }
+
+  /** Stops listening; what was captured stays. */
+  [Symbol.dispose](): void {
+    this.#installed[Symbol.dispose]();
   }
 
   /** Seen so far, kept or not. */

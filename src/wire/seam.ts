@@ -29,7 +29,8 @@ export interface PassageOptions {
 
 export class Seam implements AsyncDisposable {
   readonly #addresses: AddressBook;
-  readonly #rules = new Set<WireRule>();
+  /** Each with the question whether it is in force now. */
+  readonly #rules = new Map<WireRule, () => boolean>();
   readonly #relays = new Set<Relay>();
   #relayed = 0;
 
@@ -37,28 +38,33 @@ export class Seam implements AsyncDisposable {
     this.#addresses = addresses;
   }
 
-  /** Applies `rule` to connections opened from now on, until the handle is disposed. Rules apply in this order. */
-  install(rule: WireRule): Disposable {
-    this.#rules.add(rule);
+  /**
+   * Applies `rule` to connections opened from now on, until the handle is disposed. Rules apply in this order.
+   * @param isInForce asked for every connection and every chunk: a window of virtual time
+   */
+  install(rule: WireRule, isInForce: () => boolean = always): Disposable {
+    this.#rules.set(rule, isInForce);
     return { [Symbol.dispose]: () => void this.#rules.delete(rule) };
   }
 
   /** Names of the rules in force, in order. */
   get rules(): readonly string[] {
-    return [...this.#rules].map(({ name }) => name);
+    return [...this.#rules.keys()].map(({ name }) => name);
   }
 
   /** The way of a new connection on `link`; `undefined`: straight on, nothing is interposed. */
   passage(link: Link, options: PassageOptions): Promise<Passage> | undefined {
     if (this.#rules.size === 0) return undefined;
-    const rules = [...this.#rules].filter((rule) => isInterposed(rule) && this.#isInForce(rule) && rule.matches(link));
+    const rules = [...this.#rules.keys()].filter(
+      (rule) => isInterposed(rule) && this.#isInForce(rule) && rule.matches(link),
+    );
     return rules.length === 0 ? undefined : this.#through(rules, link, options);
   }
 
   /** Virtual time by which an exchange on `link` takes longer at present. */
   virtualDelayMs(link: Link): number {
     let sum = 0;
-    for (const rule of this.#rules) {
+    for (const rule of this.#rules.keys()) {
       if (rule.virtualDelayMs !== undefined && this.#isInForce(rule) && rule.matches(link))
         sum += rule.virtualDelayMs(link);
     }
@@ -66,7 +72,7 @@ export class Seam implements AsyncDisposable {
   }
 
   #isInForce(rule: WireRule): boolean {
-    return this.#rules.has(rule) && rule.isInForce?.() !== false;
+    return this.#rules.get(rule)?.() === true;
   }
 
   async #through(rules: readonly WireRule[], link: Link, options: PassageOptions): Promise<Passage> {
@@ -115,7 +121,15 @@ export class Seam implements AsyncDisposable {
 }
 
 /** A rule that only knows of virtual delays leaves the socket direct. */
-function isInterposed({ onConnect, onOpen, onBytes, onSecret, onClose, delayMs, virtualDelayMs }: WireRule): boolean {
+export function isInterposed({
+  onConnect,
+  onOpen,
+  onBytes,
+  onSecret,
+  onClose,
+  delayMs,
+  virtualDelayMs,
+}: WireRule): boolean {
   return (
     virtualDelayMs === undefined ||
     [onConnect, onOpen, onBytes, onSecret, onClose, delayMs].some((part) => part !== undefined)
@@ -128,4 +142,8 @@ function firstFate(rules: readonly WireRule[], link: Link): { readonly fate: Con
     if (fate !== 'pass') return { fate, detail: `rule \`${rule.name}\`` };
   }
   return { fate: 'pass', detail: '' };
+}
+
+function always(): boolean {
+  return true;
 }
