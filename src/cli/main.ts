@@ -35,6 +35,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'validate manifests as istiod would, and find what it would not',
     load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
   },
+  attack: {
+    summary: 'try to break in: adversaries with the evidence they captured, and their broken twins',
+    load: async () => (await import('./verbs/attack.ts')).attackVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,

@@ -8,7 +8,7 @@ export { CertificateAgent, type CsrPath } from './certificate-agent.ts';
 export { MeshCa, ROOT_STEPS, type RootStep } from './mesh-ca.ts';
 export * from './request.ts';
 export * from './service-profile.ts';
-export { type Served, Simulation, type SimulationOptions, type Way } from './simulation.ts';
+export { type Refused, type Served, Simulation, type SimulationOptions, type Way } from './simulation.ts';
 export * from './traffic.ts';
 export type { TrustedRoots } from './trusted-roots.ts';
 export { type Timer, VirtualClock } from './virtual-clock.ts';

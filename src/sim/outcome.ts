@@ -141,6 +141,8 @@ const NO_CONNECTION: OutcomeConnection = { security: 'none', resumed: false };
 
 function resultOf(failure: OutboundFailure, refusal: InboundRefusal | undefined): OutcomeResult {
   if (failure.stage === 'timeout') return 'timeout';
+  // A connection that broke had been accepted.
+  if (refusal?.stage === 'record') return 'unreachable';
   if (refusal !== undefined || failure.stage === 'handshake' || failure.stage === 'verify-server')
     return 'handshake-failure';
   return 'unreachable';

@@ -21,7 +21,14 @@ import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/i
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
 import { type CompiledMesh, compileMesh } from '../policy/index.ts';
-import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
+import {
+  AddressBook,
+  type HttpAnswer,
+  type InboundRefusal,
+  OutboundPool,
+  type OutboundRoute,
+  Seam,
+} from '../wire/index.ts';
 import { type Application, type ApplicationRequest, echoApplication } from './application.ts';
 import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
 import { callerKind, type Departure, departureOf } from './departures.ts';
@@ -70,6 +77,13 @@ export interface Served {
   readonly request: ApplicationRequest;
 }
 
+/** A connection that a workload's port refused. */
+export interface Refused {
+  /** `namespace/workload` */
+  readonly workload: string;
+  readonly refusal: InboundRefusal;
+}
+
 /** The way of a call: what its connection is like, and the names it would use. */
 export interface Way {
   readonly route: OutboundRoute;
@@ -94,6 +108,7 @@ export class Simulation implements AsyncDisposable {
   readonly #pool: OutboundPool;
   readonly #running = new Map<string, RunningWorkload>();
   readonly #disposal = new DisposeStack();
+  readonly #refusedReaders = new Set<(refused: Refused) => void>();
   readonly #servedReaders = new Set<(served: Served) => void>();
   #compiled: CompiledMesh;
   #targets: TargetIndex;
@@ -209,6 +224,12 @@ export class Simulation implements AsyncDisposable {
   onServed(read: (served: Served) => void): Disposable {
     this.#servedReaders.add(read);
     return { [Symbol.dispose]: () => void this.#servedReaders.delete(read) };
+  }
+
+  /** Calls `read` for every connection that a port refuses from now on, whoever opened it. */
+  onRefused(read: (refused: Refused) => void): Disposable {
+    this.#refusedReaders.add(read);
+    return { [Symbol.dispose]: () => void this.#refusedReaders.delete(read) };
   }
 
   #agent(name: string, identity: () => SpiffeId): CertificateAgent {
@@ -433,6 +454,9 @@ export class Simulation implements AsyncDisposable {
       policy: () => this.#policy(`${running.name}:${port}`, workload, port),
       minVersion: this.#compiled.config.settings.minTlsVersion,
       closing: () => this.#closed,
+      refused: (refusal) => {
+        for (const read of this.#refusedReaders) read({ workload: running.name, refusal });
+      },
       listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
     running.ports.set(port, opening);

@@ -35,6 +35,13 @@ export interface CaptureCount {
   readonly bytes: Readonly<Record<Direction, number>>;
 }
 
+/** One direction of one connection. */
+export interface CapturedStream {
+  readonly link: Link;
+  readonly direction: Direction;
+  readonly bytes: Uint8Array;
+}
+
 type CapturedKind = 'open' | 'data' | 'end';
 
 interface Captured {
@@ -111,22 +118,26 @@ export class Capture implements Disposable {
     return Buffer.concat(this.#keyLog).toString('latin1');
   }
 
-  /** All bytes kept of one direction, or of both, connection by connection. */
-  payload(direction?: Direction): Uint8Array {
-    const streams = new Map<string, Uint8Array[]>();
-    for (const one of this.#captured) {
-      if (one.kind !== 'data' || (direction !== undefined && one.direction !== direction)) continue;
-      const key = `${one.connection.id}/${one.direction}`;
+  /** What was kept, connection by connection and direction by direction. */
+  streams(): readonly CapturedStream[] {
+    const streams = new Map<string, { link: Link; direction: Direction; chunks: Uint8Array[] }>();
+    for (const { kind, connection, direction, bytes } of this.#captured) {
+      if (kind !== 'data') continue;
+      const key = `${connection.id}/${direction}`;
       const stream = streams.get(key);
-      if (stream === undefined) streams.set(key, [one.bytes]);
-      else stream.push(one.bytes);
+      if (stream === undefined) streams.set(key, { link: connection.link, direction, chunks: [bytes] });
+      else stream.chunks.push(bytes);
     }
-    return Buffer.concat([...streams.values()].flat());
+    return [...streams.values()].map(({ link, direction, chunks }) => ({
+      link,
+      direction,
+      bytes: Buffer.concat(chunks),
+    }));
   }
 
   /** Whether the bytes of one connection hold `text` somewhere. */
   contains(text: string): boolean {
-    return Buffer.from(this.payload()).includes(text);
+    return this.streams().some(({ bytes }) => Buffer.from(bytes).includes(text));
   }
 
   /**

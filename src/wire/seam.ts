@@ -17,6 +17,8 @@ export type Passage =
       readonly address: Address;
       /** Where the lines of the connection's key log go; absent: nobody may have them. */
       readonly onSecret?: (line: Uint8Array) => void;
+      /** The end that the server sees, once it does. */
+      onward(): Address | undefined;
       release(): void;
     }
   | { readonly ok: false; readonly reason: string; readonly detail: string };
@@ -95,6 +97,7 @@ export class Seam implements AsyncDisposable {
     return {
       ok: true,
       address: relay.address,
+      onward: () => relay.onward,
       release: () => relay.release(),
       ...(listeners.length > 0 && {
         onSecret: (line) => {
