@@ -23,14 +23,14 @@ export interface RunAttackOptions {
  * const report = await runAttack('rogue-ca', mesh);
  * report.verdict; // 'refused'
  */
-export function runAttack(
+export async function runAttack(
   attack: Attack | string,
   mesh: AttackMesh,
   options: RunAttackOptions = {},
 ): Promise<AttackReport> {
   const { victim = chooseVictim(mesh), twin = false, seed } = options;
   const chosen = typeof attack === 'string' ? findAttack(attack) : attack;
-  return chosen.run({ mesh, victim, twin, rng: new Rng(seed).fork(`attack/${chosen.name}`) });
+  return await chosen.run({ mesh, victim, twin, rng: new Rng(seed).fork(`attack/${chosen.name}`) });
 }
 
 const CALLS: readonly Pick<Victim, 'method' | 'path'>[] = [
