@@ -39,6 +39,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'try to break in: adversaries with the evidence they captured, and their broken twins',
     load: async () => (await import('./verbs/attack.ts')).attackVerb,
   },
+  doctor: {
+    summary: 'what this runtime does with resumed TLS sessions, and what the wire makes of it',
+    load: async () => (await import('./verbs/doctor.ts')).doctorVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
