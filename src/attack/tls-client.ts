@@ -50,17 +50,18 @@ export type TlsAnswer = {
 /** One request on a connection of its own. Never rejects. */
 export async function callOverTls(call: TlsCall): Promise<TlsAnswer> {
   const sessions: Buffer[] = [];
+  let resumed = false;
   const failed = (
     stage: 'connect' | 'handshake' | 'verify-server' | 'response',
     reason: string,
     detail: string,
-  ): TlsAnswer => ({ ok: false, stage, reason, detail, sessions, resumed: socket.isSessionReused() });
+  ): TlsAnswer => ({ ok: false, stage, reason, detail, sessions, resumed });
   const socket = open(call);
   socket.on('session', (session: Buffer) => void sessions.push(session));
   try {
     const shaken = await handshake(socket);
     if (!shaken.ok) return failed('handshake', shaken.reason, shaken.detail);
-    const resumed = socket.isSessionReused();
+    resumed = socket.isSessionReused();
     const tlsVersion = socket.getProtocol() ?? '';
     if (call.verify !== undefined && !resumed) {
       const verdict = call.verify(chainOf(socket));
