@@ -19,6 +19,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'run a scenario on the virtual clock (default: the shop of the brief)',
     load: async () => (await import('./verbs/run.ts')).runVerb,
   },
+  audit: {
+    summary: 'check best practices, with evidence',
+    load: async () => (await import('./verbs/audit.ts')).auditVerb,
+  },
   authz: {
     summary: 'decide one request, or a stream of them, and say why',
     load: async () => (await import('./verbs/authz.ts')).authzVerb,
@@ -42,6 +46,18 @@ const VERBS: Readonly<Record<string, Verb>> = {
   doctor: {
     summary: 'what this runtime does with resumed TLS sessions, and what the wire makes of it',
     load: async () => (await import('./verbs/doctor.ts')).doctorVerb,
+  },
+  lowcode: {
+    summary: 'low-code platforms and their exports',
+    load: async () => (await import('./verbs/lowcode.ts')).lowcodeVerb,
+  },
+  certs: {
+    summary: 'certificates and roots of sidecars, as istioctl proxy-config secret shows them',
+    load: async () => (await import('./verbs/certs.ts')).certsVerb,
+  },
+  rotate: {
+    summary: 'rehearse rotation under real traffic; forecast expiry, herds and tolerances',
+    load: async () => (await import('./verbs/rotate.ts')).rotateVerb,
   },
   x509: {
     summary: 'validate certificate chains at an instant',

@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   ERR_REQUEST_INVALID: 'a request names a workload, port or attribute that cannot be used',
   ERR_SCENARIO_INVALID: 'a scenario file was refused',
   ERR_SCENARIO_UNKNOWN: 'no scenario of that name exists',
+  ERR_REHEARSAL: 'a rehearsal or forecast cannot be held: its traffic does not work to begin with, or there is none',
   ERR_PKI_ENCODING: 'bytes are not the certificate, key or request they should be',
   ERR_PKI_ISSUE: 'the certificate authority refused to issue',
   ERR_PKI_OPTION: 'a setting of keys, certificates or rotation is out of range',

@@ -3,8 +3,15 @@
  * @module
  */
 export { auditMesh, type BestPracticesOptions } from './best-practices.ts';
+export * from './derived-traffic.ts';
+export * from './forecast.ts';
+export * from './identity-action.ts';
+export type * from './identity-evidence.ts';
 export { loadManifests } from './load-manifests.ts';
 export { Mesh, type MeshOptions } from './mesh.ts';
+export * from './rehearsal-plans.ts';
+export * from './rehearsal-world.ts';
+export * from './rehearse.ts';
 export * from './run-scenario.ts';
 export {
   DEFAULT_SCENARIO,

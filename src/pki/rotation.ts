@@ -24,7 +24,8 @@
  * Where this differs from Istio's agent: a certificate that is due for renewal as it arrives, or sooner than the first
  * back-off (an agent whose clock runs far ahead, a grace ratio of 1), is installed and then counts as a failed attempt,
  * so that the agent backs off; Istio's asks again at once, without end. A suspended agent reads nothing: an answer
- * that comes meanwhile is lost, and the agent asks anew when it resumes.
+ * that comes meanwhile is lost, and the agent asks anew when it resumes. That its certificate expires is noticed all
+ * the same.
  *
  * Source: istio `security/pkg/nodeagent/cache/secretcache.go`, `security/pkg/nodeagent/sds`.
  * @module
@@ -354,19 +355,25 @@ function agentNow({ at, clockSkewMs }: RotationContext): Instant {
 
 /** NotAfter itself still counts as valid (RFC 5280 §4.1.2.5). */
 function noticeExpiry({ state, effects }: RotationStep, context: RotationContext): RotationStep {
-  if (state.kind === 'suspended' || state.kind === 'stopped') return { state, effects };
-  const { held, expiryNoticed } = state;
+  if (state.kind === 'stopped') return { state, effects };
+  const active = state.kind === 'suspended' ? state.before : state;
+  const { held, expiryNoticed } = active;
   if (held === undefined || expiryNoticed || agentNow(context) <= held.notAfter) return { state, effects };
-  return { state: { ...state, expiryNoticed: true }, effects: [...effects, { kind: 'expired', certificate: held }] };
+  const noticed = { ...active, expiryNoticed: true };
+  return {
+    state: state.kind === 'suspended' ? { ...state, before: noticed } : noticed,
+    effects: [...effects, { kind: 'expired', certificate: held }],
+  };
 }
 
 /** The next instant, on the mesh's clock, at which this state has something to do by itself. */
 function timerOf(state: RotationState, { clockSkewMs }: RotationContext): Instant | undefined {
-  if (state.kind === 'idle' || state.kind === 'suspended' || state.kind === 'stopped') return undefined;
-  const due = dueOf(state);
-  if (state.held === undefined || state.expiryNoticed) return due;
-  const expiry = addMs(state.held.notAfter, 1 - clockSkewMs);
-  return expiry < due ? expiry : due;
+  if (state.kind === 'idle' || state.kind === 'stopped') return undefined;
+  const due = state.kind === 'suspended' ? undefined : dueOf(state);
+  const { held, expiryNoticed } = state.kind === 'suspended' ? state.before : state;
+  if (held === undefined || expiryNoticed) return due;
+  const expiry = addMs(held.notAfter, 1 - clockSkewMs);
+  return due === undefined || expiry < due ? expiry : due;
 }
 
 function dueOf(state: Requesting | BackingOff | Holding): Instant {

@@ -22,7 +22,7 @@ import {
   type Svid,
   svidOf,
 } from '../pki/index.ts';
-import type { MeshCa } from './mesh-ca.ts';
+import { CA_UNAVAILABLE, type MeshCa } from './mesh-ca.ts';
 import { NO_ROOTS, type TrustedRoots } from './trusted-roots.ts';
 import type { Timer, VirtualClock } from './virtual-clock.ts';
 
@@ -68,6 +68,8 @@ export class CertificateAgent {
   /** Roots that were pushed while the workload was suspended. */
   #missed: { readonly trusted: TrustedRoots; readonly renew: boolean } | undefined;
   #timer: Timer | undefined;
+  /** Serial number of the latest certificate whose expiry was reported. */
+  #expired: string | undefined;
   #running = false;
   #clockSkewMs: number;
   /** May be changed at any time; counts from the next request on. */
@@ -125,9 +127,17 @@ export class CertificateAgent {
   /** Stops renewing until `resume`; the certificate and the roots in use stay. */
   suspend(): void {
     this.#dispatch({ kind: 'suspend' });
+    const svid = this.#svid;
+    if (svid === undefined || !this.isSuspended) return;
+    // A suspended machine notices nothing; that the certificate expires is a fact all the same.
+    this.#timer = this.#options.clock.schedule(addMs(svid.notAfter, 1 - this.#clockSkewMs), () =>
+      this.#reportExpired(svid.serial),
+    );
   }
 
   resume(): void {
+    if (!this.isSuspended) return;
+    this.#timer?.[Symbol.dispose]();
     this.#dispatch({ kind: 'resume' });
     const missed = this.#missed;
     this.#missed = undefined;
@@ -220,11 +230,18 @@ export class CertificateAgent {
         return;
       }
       case 'expired':
-        events.append({ kind: 'certificate.expired', spiffeId, serial: effect.certificate.serial });
+        this.#reportExpired(effect.certificate.serial);
         return;
       default:
         assertNever(effect);
     }
+  }
+
+  /** Once for each certificate. */
+  #reportExpired(serial: string): void {
+    if (this.#expired === serial) return;
+    this.#expired = serial;
+    this.#options.events.append({ kind: 'certificate.expired', spiffeId: this.spiffeId, serial });
   }
 
   /** The CA signs when the answer is due: an outage meanwhile is met. */
@@ -245,7 +262,8 @@ export class CertificateAgent {
   #ask(request: number, ttlMs: number): void {
     const { ca, clock, rng, key, reproducibleKeys, identity } = this.#options;
     const at = clock.now();
-    const { refusal } = this.csr;
+    // A request that goes nowhere costs no key.
+    const { refusal = ca.available ? undefined : CA_UNAVAILABLE } = this.csr;
     if (refusal !== undefined) {
       this.#dispatch({ kind: 'failed', request, reason: refusal });
       return;

@@ -33,7 +33,7 @@ const CA_AGE_MS: number = 7 * DAY_MS;
 
 export interface MeshCaOptions {
   readonly trustDomain: string;
-  /** Further trust domains whose members are let in: aliases and those of `caCertificates`. */
+  /** Trust domains whose members are let in: its own, aliases and those of `caCertificates`. */
   readonly acceptedTrustDomains: readonly string[];
   /** The CA's own clock. */
   readonly now: () => Instant;
@@ -49,6 +49,9 @@ export interface MeshCaOptions {
 /** The steps from one root to another, in the order that is safe. */
 export const ROOT_STEPS = ['distribute', 'switch', 'drop'] as const;
 export type RootStep = (typeof ROOT_STEPS)[number];
+
+/** What a request hears in an outage. */
+export const CA_UNAVAILABLE = 'the certificate authority is unavailable';
 
 /** A root with the intermediate that signs under it. */
 interface Signer {
@@ -119,7 +122,7 @@ export class MeshCa {
     csr: Uint8Array,
     options: { readonly spiffeId: SpiffeId; readonly at: Instant; readonly ttlMs: number },
   ): readonly Certificate[] {
-    if (!this.available) throw new MeshError('ERR_PKI_ISSUE', 'the certificate authority is unavailable');
+    if (!this.available) throw new MeshError('ERR_PKI_ISSUE', CA_UNAVAILABLE);
     return this.#signing.intermediate.issueSvid(csr, options);
   }
 
@@ -180,8 +183,8 @@ export class MeshCa {
   }
 
   /** The trust domain that certificates are for, and those whose members are let in: as the mesh configuration says. */
-  accept(trustDomain: string, others: readonly string[]): void {
-    this.#composer = new BundleComposer([trustDomain, ...others]);
+  accept(trustDomain: string, accepted: readonly string[]): void {
+    this.#composer = new BundleComposer([trustDomain, ...accepted]);
     this.#signers = this.#signers.map((signer) => {
       const { root, intermediate } = signer;
       const widened = { root: root.issuingFor([trustDomain]), intermediate: intermediate.issuingFor([trustDomain]) };

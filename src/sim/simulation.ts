@@ -20,7 +20,7 @@ import {
 import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
-import { type CompiledMesh, compileMesh } from '../policy/index.ts';
+import { acceptedTrustDomains, type CompiledMesh, compileMesh } from '../policy/index.ts';
 import {
   AddressBook,
   type HttpAnswer,
@@ -125,10 +125,9 @@ export class Simulation implements AsyncDisposable {
     this.events = new EventLog(() => this.clock.now());
     this.#compiled = compileMesh(config);
     this.#targets = new TargetIndex(this.#compiled);
-    const { trustDomain, trustDomainAliases, caTrustDomains } = config.settings;
     this.ca = new MeshCa({
-      trustDomain: parseTrustDomain(trustDomain),
-      acceptedTrustDomains: [...trustDomainAliases, ...caTrustDomains],
+      trustDomain: parseTrustDomain(config.settings.trustDomain),
+      acceptedTrustDomains: acceptedTrustDomains(config.settings),
       now: () => this.clock.now(),
       key,
       ...(ca.rootTtlMs === undefined ? {} : { rootTtlMs: ca.rootTtlMs }),
@@ -286,17 +285,18 @@ export class Simulation implements AsyncDisposable {
     this.#compiled = compileMesh(config);
     this.#targets = new TargetIndex(this.#compiled);
     this.#policies = new Map();
-    const { trustDomain, trustDomainAliases, caTrustDomains } = config.settings;
-    this.ca.accept(parseTrustDomain(trustDomain), [...trustDomainAliases, ...caTrustDomains]);
+    this.ca.accept(parseTrustDomain(config.settings.trustDomain), acceptedTrustDomains(config.settings));
     this.events.append({ kind: 'config.changed', ...changed });
-    let redial = changed.applied.some(isClientSide) || changed.removed.some(isClientSide);
+    // Other trust domains are other TLS contexts at both ends: Envoy drains what was accepted under the old ones.
+    const moved = acceptedTrustDomains(config.settings).join() !== acceptedTrustDomains(before.config.settings).join();
+    let redial = moved || changed.applied.some(isClientSide) || changed.removed.some(isClientSide);
     for (const { workload, ports } of this.#running.values()) {
       for (const [port, sidecar] of ports) {
         const [was, is] = [
           before.peerAuthentication(workload, port).mode,
           this.#compiled.peerAuthentication(workload, port).mode,
         ];
-        if (was === is) continue;
+        if (was === is && !moved) continue;
         redial = true;
         (await sidecar).closeConnections();
       }

@@ -81,6 +81,15 @@ export class TrafficFlow {
     this.name = `${shortName(options.from)} -> ${shortName(options.to)}`;
   }
 
+  /** `namespace/workload` */
+  get from(): string {
+    return this.#options.from;
+  }
+
+  get to(): string {
+    return this.#options.to;
+  }
+
   /** Whether the flow depends on this identity. */
   uses(spiffeId: string): boolean {
     const { from, to } = this.#options;
@@ -159,6 +168,8 @@ export interface TrafficRunnerContext {
   readonly events: EventLog;
   /** @defaultValue one minute */
   readonly probeIntervalMs?: number;
+  /** Told of every real request of a flow, at its instant. */
+  readonly onProbe?: (flow: TrafficFlow, outcome: Outcome) => void;
 }
 
 /** Runs flows on the clock: a probe and a record a minute each, in their declared order, and probes after changes. */
@@ -169,10 +180,12 @@ export class TrafficRunner {
   /** The latest certificate of each identity. */
   readonly #serials = new Map<string, string>();
   readonly #intervalMs: number;
+  readonly #onProbe: TrafficRunnerContext['onProbe'];
   #probing = false;
 
   constructor(flows: readonly TrafficFlow[], context: TrafficRunnerContext) {
     this.#intervalMs = context.probeIntervalMs ?? PROBE_INTERVAL_MS;
+    this.#onProbe = context.onProbe;
     this.#flows = flows;
     this.#clock = context.clock;
     this.#events = context.events;
@@ -182,29 +195,39 @@ export class TrafficRunner {
   async start(): Promise<void> {
     for (const flow of this.#flows) {
       await flow.open();
-      await flow.probe(this.#clock.now());
+      await this.#probe(flow);
     }
     this.#events.subscribe((event) => {
       if (event.kind === 'config.changed') this.#changed(this.#flows);
       if (event.kind === 'certificate.issued') this.#issued(event);
-      if (event.kind === 'trust.changed' || event.kind === 'clock.stepped') this.#changed(this.#using(event.spiffeId));
+      if (event.kind === 'trust.changed' || event.kind === 'clock.stepped') this.recheck(event.spiffeId);
     });
     // Those issued before anybody listened.
     for (const event of this.#events.all()) if (event.kind === 'certificate.issued') this.#planExpiry(event);
     this.#planTick();
   }
 
+  /** Tries every flow that depends on this identity over a new connection, at this instant. */
+  recheck(spiffeId: string): void {
+    this.#changed(this.#using(spiffeId));
+  }
+
   #planTick(): void {
     this.#clock.schedule(addMs(this.#clock.now(), this.#intervalMs), async () => {
-      for (const flow of this.#flows)
-        await flow.record(this.#events, await flow.probe(this.#clock.now()), this.#intervalMs);
+      for (const flow of this.#flows) await flow.record(this.#events, await this.#probe(flow), this.#intervalMs);
       this.#planTick();
     });
   }
 
   #issued(event: CertificateIssued): void {
-    this.#changed(this.#using(event.spiffeId));
+    this.recheck(event.spiffeId);
     this.#planExpiry(event);
+  }
+
+  async #probe(flow: TrafficFlow): Promise<Outcome> {
+    const outcome = await flow.probe(this.#clock.now());
+    this.#onProbe?.(flow, outcome);
+    return outcome;
   }
 
   #using(spiffeId: string): readonly TrafficFlow[] {
@@ -215,7 +238,7 @@ export class TrafficRunner {
   #planExpiry({ spiffeId, serial, notAfter }: CertificateIssued): void {
     this.#serials.set(spiffeId, serial);
     this.#clock.schedule(addMs(notAfter, SECOND_MS), () => {
-      if (this.#serials.get(spiffeId) === serial) this.#changed(this.#using(spiffeId));
+      if (this.#serials.get(spiffeId) === serial) this.recheck(spiffeId);
     });
   }
 
@@ -226,7 +249,7 @@ export class TrafficRunner {
     this.#probing = true;
     this.#clock.schedule(this.#clock.now(), async () => {
       this.#probing = false;
-      for (const flow of this.#flows) if (flow.changed) await flow.probe(this.#clock.now());
+      for (const flow of this.#flows) if (flow.changed) await this.#probe(flow);
     });
   }
 }

@@ -90,9 +90,7 @@ export function renderAudit(findings: readonly AuditFinding[], options: RenderAu
 const ROLES = { pass: 'ok', warn: 'warn', fail: 'crit' } as const;
 
 function evidenceLines(evidence: readonly AuditEvidence[], max: number): string[] {
-  const shown = evidence
-    .slice(0, max)
-    .map(({ text, seq }) => `         ${text}${seq === undefined ? '' : ` (event ${seq})`}`);
+  const shown = evidence.slice(0, max).map(({ text }) => `         ${text}`);
   return evidence.length > max ? [...shown, `         and ${evidence.length - max} more`] : shown;
 }
 

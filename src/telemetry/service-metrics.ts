@@ -5,7 +5,7 @@
  * before it arrived proves nothing either way. Not modelled: the latency of single requests, where the event has none.
  * @module
  */
-import type { MeshEvent } from '../core/index.ts';
+import type { MeshEvent, PeerRef } from '../core/index.ts';
 import { within, type EventWindow } from './event-window.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { calleeOf, displayNames, keyOf, subjectOf, type Subject } from './outcome.ts';
@@ -30,14 +30,24 @@ interface ServiceState {
   readonly tally: Tally;
   readonly latency: LatencyHistogram;
   /** Sockets of each flow as last reported. */
-  readonly flowConnections: Map<string, number>;
+  readonly flows: Map<string, FlowConnections>;
+}
+
+interface FlowConnections {
+  readonly source: string;
+  readonly count: number;
+}
+
+interface OpenConnection {
+  readonly source: string;
+  readonly service: string;
 }
 
 export class ServiceMetricsFold {
   readonly #window: EventWindow;
   readonly #services = new Map<string, ServiceState>();
   /** Real connections still open, by service, and closings whose opening another fold saw. */
-  readonly #open = new Map<number, string>();
+  readonly #open = new Map<number, OpenConnection>();
   readonly #closed = new Set<number>();
 
   /** @param window only events inside count; all of them by default */
@@ -47,12 +57,15 @@ export class ServiceMetricsFold {
 
   add(event: MeshEvent): this {
     if (!within(event, this.#window)) return this;
-    if (event.kind === 'connection.opened') this.#open.set(event.connection, keyOf(calleeOf(event)));
+    if (event.kind === 'connection.opened') {
+      this.#open.set(event.connection, { source: sourceKey(event.source), service: keyOf(calleeOf(event)) });
+    }
     if (event.kind === 'connection.closed') this.#close(event.connection);
     const seen = observe(event);
     if (seen === undefined) return this;
     const state = this.#service(seen.callee);
-    if (event.kind === 'traffic.recorded') state.flowConnections.set(event.flow, event.connections);
+    if (event.kind === 'traffic.recorded')
+      state.flows.set(event.flow, { source: sourceKey(event.source), count: event.connections });
     state.tally.add(seen);
     for (const sample of seen.latency) state.latency.record(sample);
     return this;
@@ -69,7 +82,7 @@ export class ServiceMetricsFold {
       const mine = this.#service(theirs.subject);
       mine.tally.merge(theirs.tally);
       mine.latency.merge(theirs.latency);
-      for (const [flow, connections] of theirs.flowConnections) mine.flowConnections.set(flow, connections);
+      for (const [flow, connections] of theirs.flows) mine.flows.set(flow, connections);
     }
     for (const [connection, service] of later.#open) this.#open.set(connection, service);
     for (const connection of later.#closed) this.#close(connection);
@@ -103,10 +116,13 @@ export class ServiceMetricsFold {
     if (!this.#open.delete(connection)) this.#closed.add(connection);
   }
 
-  /** What the flows say where there are flows, else the real sockets. */
-  #connectionsTo(key: string, state: ServiceState): number {
-    if (state.flowConnections.size > 0) return [...state.flowConnections.values()].reduce((sum, n) => sum + n, 0);
-    return [...this.#open.values()].filter((service) => service === key).length;
+  /** What the flows say of theirs, and the connections of everybody else. */
+  #connectionsTo(key: string, { flows }: ServiceState): number {
+    const ofFlows = [...flows.values()];
+    const others = [...this.#open.values()].filter(
+      ({ service, source }) => service === key && !ofFlows.some((flow) => flow.source === source),
+    );
+    return ofFlows.reduce((sum, { count }) => sum + count, others.length);
   }
 
   #service(subject: Subject): ServiceState {
@@ -117,10 +133,14 @@ export class ServiceMetricsFold {
         subject: subjectOf(subject),
         tally: new Tally(),
         latency: new LatencyHistogram(),
-        flowConnections: new Map(),
+        flows: new Map(),
       };
       this.#services.set(key, state);
     }
     return state;
   }
+}
+
+function sourceKey({ workload }: PeerRef): string {
+  return workload === undefined ? '' : keyOf(workload);
 }

@@ -8,16 +8,23 @@ import { left } from './python-format.ts';
 /** Spaces between columns; istioctl's tables use 3 or 5. */
 const DEFAULT_PADDING = 3;
 
-/** One line a row. Rows may be ragged: a missing cell is empty. */
+/** One line a row, without blanks at its end. Rows may be ragged: a missing cell is empty. */
 export function alignColumns(rows: readonly (readonly string[])[], padding: number = DEFAULT_PADDING): string[] {
-  const columns = Math.max(0, ...rows.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, column) =>
-    Math.max(...rows.map((row) => Array.from(row[column] ?? '').length)),
-  );
-  return rows.map((row) =>
+  const lines = rows.map((row) => row.map(oneLine));
+  const widths: number[] = [];
+  for (const line of lines) {
+    line.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, Array.from(cell).length)));
+  }
+  const last = widths.length - 1;
+  return lines.map((line) =>
     widths
-      .map((width, column) => (column === columns - 1 ? (row[column] ?? '') : left(row[column] ?? '', width + padding)))
+      .map((width, column) => (column === last ? (line[column] ?? '') : left(line[column] ?? '', width + padding)))
       .join('')
       .trimEnd(),
   );
+}
+
+/** A cell with a line break in it would break the table. */
+function oneLine(cell: string): string {
+  return cell.replaceAll(/\s*[\n\r]\s*/g, ' ');
 }

@@ -2,6 +2,7 @@
  * Tables as istioctl and kubectl print them: upper-case headers, columns padded with blanks, no borders, no colour.
  * @module
  */
+import { alignColumns } from '../../telemetry/tabwriter.ts';
 
 export interface TableOptions {
   /** Blanks between the widest cell of a column and the next column: 3 as kubectl, 5 as istioctl's older tables. @defaultValue 3 */
@@ -15,31 +16,9 @@ export interface TableOptions {
 export function renderTable(
   headers: readonly string[],
   rows: readonly (readonly string[])[],
-  { padding = 3 }: TableOptions = {},
+  { padding }: TableOptions = {},
 ): string {
-  const lines = [headers, ...rows].map((cells) => cells.map(oneLine));
-  const widths = headers.map((_, column) => Math.max(...lines.map((cells) => lengthOf(cells[column] ?? ''))) + padding);
-  return lines
-    .map(
-      (cells) =>
-        `${widths
-          .map((width, column) => pad(cells[column] ?? '', width))
-          .join('')
-          .trimEnd()}\n`,
-    )
+  return alignColumns([headers, ...rows], padding)
+    .map((line) => `${line}\n`)
     .join('');
-}
-
-/** A cell with a line break in it would break the table. */
-function oneLine(cell: string): string {
-  return cell.replaceAll(/\s*[\n\r]\s*/g, ' ');
-}
-
-/** In code points: names of the field are ASCII, but a value from a manifest may be anything. */
-function lengthOf(cell: string): number {
-  return Array.from(cell).length;
-}
-
-function pad(cell: string, width: number): string {
-  return cell + ' '.repeat(Math.max(0, width - lengthOf(cell)));
 }

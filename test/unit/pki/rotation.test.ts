@@ -228,17 +228,21 @@ describe('effects', () => {
     expect(notStarted.state.kind).toBe('idle');
   });
 
-  it('drops the timer when suspended and sets it again on resume', () => {
+  it('waits for nothing but expiry when suspended, and for renewal again on resume', () => {
     const asleep = stepRotation(holding, { kind: 'suspend' }, context(T));
-    expect(asleep.effects).toEqual([{ kind: 'clear-timer' }]);
+    expect(asleep.effects).toEqual([{ kind: 'set-timer', at: addMs(held.notAfter, 1) }]);
     const awake = stepRotation(asleep.state, { kind: 'resume' }, context(addMs(T, HOUR_MS)));
     expect(awake.effects).toEqual([{ kind: 'set-timer', at: addMs(T, 12 * HOUR_MS) }]);
   });
 
   it('cancels the request under way when suspended or stopped', () => {
+    const timers = {
+      suspend: { kind: 'set-timer', at: addMs(held.notAfter, 1) },
+      stop: { kind: 'clear-timer' },
+    } as const;
     for (const kind of ['suspend', 'stop'] as const) {
       const { effects } = stepRotation(renewing, { kind }, context(LATE));
-      expect(effects).toEqual([{ kind: 'cancel-request', request: 2 }, { kind: 'clear-timer' }]);
+      expect(effects).toEqual([{ kind: 'cancel-request', request: 2 }, timers[kind]]);
     }
   });
 });
@@ -258,6 +262,14 @@ describe('expiry', () => {
     }
     expect(expired).toEqual([addMs(held.notAfter, 1)]);
     expect(state).toMatchObject({ held });
+  });
+
+  it('is noticed while suspended, once', () => {
+    const late = stepRotation(suspended, { kind: 'timer' }, context(addMs(held.notAfter, 1)));
+    expect(late.effects.map(({ kind }) => kind)).toEqual(['expired']);
+    expect(late.state.kind).toBe('suspended');
+    const resumed = stepRotation(late.state, { kind: 'resume' }, context(addMs(T, 48 * HOUR_MS)));
+    expect(resumed.effects.map(({ kind }) => kind)).toEqual(['request', 'set-timer']);
   });
 
   it('is noticed on resume', () => {

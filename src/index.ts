@@ -1,0 +1,26 @@
+/**
+ * meshproof: an offline service mesh you can test against.
+ *
+ * The package's other doors: `meshproof/istio` (manifests as types), `meshproof/policy` (what Istio would decide, without
+ * a socket), `meshproof/pki`, `meshproof/telemetry`, `meshproof/lowcode`.
+ * @module
+ */
+export * from './core/index.ts';
+export type { MeshConfig, ResourceRef } from './istio/index.ts';
+export { ConfigError, parseManifests } from './istio/index.ts';
+export * from './mesh/index.ts';
+export type { Svid } from './pki/index.ts';
+export type {
+  Application,
+  ApplicationRequest,
+  ApplicationResponse,
+  Caller,
+  CallerCertificate,
+  MeshRequest,
+  Outcome,
+  OutcomeConnection,
+  OutcomeResult,
+  Refusal,
+  VirtualClock,
+} from './sim/index.ts';
+export type { AuditFinding, ServiceMetrics } from './telemetry/index.ts';
