@@ -24,8 +24,8 @@ export interface Impersonation extends Omit<Attack, 'run'> {
 }
 
 export function impersonation(spec: Impersonation): Attack {
-  const { credential, twinCredential, shows, twinVerify, ...about } = spec;
-  const attack: Attack = { ...about, run: (context) => run(attack, spec, context) };
+  const { name, title, tries, defence, broken } = spec;
+  const attack: Attack = { name, title, tries, defence, broken, run: (context) => run(attack, spec, context) };
   return attack;
 }
 

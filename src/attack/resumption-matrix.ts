@@ -46,7 +46,7 @@ export interface MatrixClock {
 }
 
 /** Life of the certificate that expires while we wait. */
-const SHORT_LIFE_MS: number = 2 * SECOND_MS;
+const SHORT_LIFE_MS: number = 3 * SECOND_MS;
 const HOST = 'resumption.example';
 const NAME = parseSpiffeId('spiffe://resumption.example/ns/default/sa/client');
 const SERVER_NAME = parseSpiffeId('spiffe://resumption.example/ns/default/sa/server');
@@ -56,24 +56,25 @@ interface Cast {
   readonly root: CertificateAuthority;
   readonly otherRoot: CertificateAuthority;
   readonly server: Svid;
-  readonly long: Svid;
-  readonly short: Svid;
 }
 
 type Cell = Pick<ResumptionRow, 'version' | 'client' | 'tickets' | 'rotated'>;
 
-/** Takes a little more than two seconds of the machine's time. */
+/** Takes about four seconds of the machine's time. */
 export async function resumptionMatrix(clock: MatrixClock): Promise<readonly ResumptionRow[]> {
   const cast = castAt(clock.now());
   const probes: { readonly cell: Cell; readonly node: NodeProbe; readonly wire: WireProbe }[] = [];
   try {
-    for (const cell of cells())
-      probes.push({
-        cell,
-        node: await NodeProbe.open(cast, cell),
-        wire: await WireProbe.open(cast, cell, clock.now()),
-      });
-    await clock.wait(addMs(cast.short.notAfter, SECOND_MS) - clock.now());
+    let lastExpiry = clock.now();
+    for (const cell of cells()) {
+      const at = clock.now();
+      const credential = credentialOf(cast, cell.client, at);
+      if (cell.client === 'expired since' && credential !== undefined) lastExpiry = credential.notAfter;
+      const dialled = { cell, credential };
+      const node = await NodeProbe.open(cast, dialled);
+      probes.push({ cell, node, wire: await WireProbe.open(cast, dialled, at) });
+    }
+    await clock.wait(Math.max(0, addMs(lastExpiry, SECOND_MS) - clock.now()));
     const rows: ResumptionRow[] = [];
     for (const { cell, node, wire } of probes)
       rows.push({ ...cell, node: await node.again(), wire: await wire.again(clock.now()) });
@@ -100,20 +101,24 @@ function castAt(at: Instant): Cast {
     root,
     otherRoot: CertificateAuthority.createRoot({ trustDomain, at: addMs(at, -DAY_MS) }),
     server: issueSvid(root, { spiffeId: SERVER_NAME, at }),
-    long: issueSvid(root, { spiffeId: NAME, at }),
-    short: issueSvid(root, { spiffeId: NAME, at, ttlMs: SHORT_LIFE_MS }),
   };
 }
 
-function credentialOf({ short, long }: Cast, client: ClientState): Credential | undefined {
+/** Made when it is first shown: it may not live long. */
+function credentialOf({ root }: Cast, client: ClientState, at: Instant): Svid | undefined {
   if (client === 'none') return undefined;
-  return client === 'expired since' ? short : long;
+  return issueSvid(root, { spiffeId: NAME, at, ...(client === 'expired since' && { ttlMs: SHORT_LIFE_MS }) });
 }
 
-function dialOnce(address: Address, cast: Cast, cell: Cell, session?: Buffer): Promise<TlsAnswer> {
+interface Dialled {
+  readonly cell: Cell;
+  readonly credential: Credential | undefined;
+}
+
+function dialOnce(address: Address, { cell, credential }: Dialled, session?: Buffer): Promise<TlsAnswer> {
   return callOverTls({
     address,
-    credential: credentialOf(cast, cell.client),
+    credential,
     sni: HOST,
     alpn: ['http/1.1'],
     minVersion: cell.version,
@@ -133,13 +138,13 @@ interface Seen {
 class NodeProbe {
   readonly #server: Server;
   readonly #cast: Cast;
-  readonly #cell: Cell;
+  readonly #dialled: Dialled;
   readonly #seen: Seen[] = [];
   #session: Buffer | undefined;
 
-  private constructor(cast: Cast, cell: Cell) {
+  private constructor(cast: Cast, dialled: Dialled) {
     this.#cast = cast;
-    this.#cell = cell;
+    this.#dialled = dialled;
     const codec = createCodec((_request, response) => response.end('ok'));
     this.#server = createServer(
       { ...this.#context(cast.root), requestCert: true, rejectUnauthorized: false },
@@ -151,15 +156,15 @@ class NodeProbe {
     );
   }
 
-  static async open(cast: Cast, cell: Cell): Promise<NodeProbe> {
-    const probe = new NodeProbe(cast, cell);
+  static async open(cast: Cast, dialled: Dialled): Promise<NodeProbe> {
+    const probe = new NodeProbe(cast, dialled);
     await new Promise<void>((resolve) => probe.#server.listen({ host: '127.0.0.1', port: 0 }, resolve));
     probe.#session = (await probe.#dial()).sessions.at(-1);
     return probe;
   }
 
   async again(): Promise<ResumptionRow['node']> {
-    const { rotated, client } = this.#cell;
+    const { rotated, client } = this.#dialled.cell;
     if (rotated)
       this.#server.setSecureContext(
         this.#context(client === 'root removed since' ? this.#cast.otherRoot : this.#cast.root),
@@ -182,14 +187,14 @@ class NodeProbe {
   #dial(session?: Buffer): Promise<TlsAnswer> {
     const bound = this.#server.address();
     const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
-    return dialOnce({ host: '127.0.0.1', port }, this.#cast, this.#cell, session);
+    return dialOnce({ host: '127.0.0.1', port }, this.#dialled, session);
   }
 
   #context(root: CertificateAuthority): { cert: string; key: string; ca: string; ticketKeys?: Buffer } {
     return {
       ...pemOf(this.#cast.server),
       ca: root.certificate.toPem(),
-      ...(this.#cell.tickets === 'pinned keys' && { ticketKeys: Buffer.alloc(TICKET_KEYS_BYTES, 7) }),
+      ...(this.#dialled.cell.tickets === 'pinned keys' && { ticketKeys: Buffer.alloc(TICKET_KEYS_BYTES, 7) }),
     };
   }
 }
@@ -205,7 +210,7 @@ function seenOf(socket: TLSSocket): Seen {
 /** The wire's listener, with the same client before it. */
 class WireProbe {
   readonly #cast: Cast;
-  readonly #cell: Cell;
+  readonly #dialled: Dialled;
   readonly #verifier = new SvidVerifier();
   #at: Instant;
   #bundles: TrustBundleSet;
@@ -215,16 +220,16 @@ class WireProbe {
   #first = '';
   #refusal: InboundRefusal | undefined;
 
-  private constructor(cast: Cast, cell: Cell, at: Instant) {
+  private constructor(cast: Cast, dialled: Dialled, at: Instant) {
     this.#cast = cast;
-    this.#cell = cell;
+    this.#dialled = dialled;
     this.#at = at;
     this.#bundles = TrustBundleSet.of({ [HOST]: [cast.root.certificate] });
     this.#identity = cast.server;
   }
 
-  static async open(cast: Cast, cell: Cell, at: Instant): Promise<WireProbe> {
-    const probe = new WireProbe(cast, cell, at);
+  static async open(cast: Cast, dialled: Dialled, at: Instant): Promise<WireProbe> {
+    const probe = new WireProbe(cast, dialled, at);
     probe.#listener = await InboundListener.listen({
       port: 443,
       addresses: new AddressBook(),
@@ -245,7 +250,7 @@ class WireProbe {
   }
 
   async again(at: Instant): Promise<ResumptionRow['wire']> {
-    const { rotated, client } = this.#cell;
+    const { rotated, client } = this.#dialled.cell;
     const { root, otherRoot } = this.#cast;
     this.#at = at;
     this.#refusal = undefined;
@@ -260,7 +265,7 @@ class WireProbe {
   }
 
   #dial(session?: Buffer): Promise<TlsAnswer> {
-    return dialOnce(this.#listener?.address ?? { host: '', port: 0 }, this.#cast, this.#cell, session);
+    return dialOnce(this.#listener?.address ?? { host: '', port: 0 }, this.#dialled, session);
   }
 
   async #verdict(answer: TlsAnswer): Promise<string> {

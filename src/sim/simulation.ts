@@ -21,23 +21,17 @@ import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/i
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
 import { acceptedTrustDomains, type CompiledMesh, compileMesh } from '../policy/index.ts';
-import {
-  AddressBook,
-  type HttpAnswer,
-  type InboundRefusal,
-  OutboundPool,
-  type OutboundRoute,
-  Seam,
-} from '../wire/index.ts';
-import { type Application, type ApplicationRequest, echoApplication } from './application.ts';
+import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
+import { type Application, echoApplication } from './application.ts';
 import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
-import { callerKind, type Departure, departureOf } from './departures.ts';
+import { callerKind, type Departure, departureOf, type Way } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
 import { MeshCa } from './mesh-ca.ts';
 import { outcomeOf } from './outcome.ts';
 import { portPolicy } from './port-policy.ts';
 import { predict } from './prediction.ts';
 import { type Caller, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
+import { requestIdFrom } from './request-id.ts';
 import { listenFor } from './listen.ts';
 import { reportExchange, unresolved } from './exchange-report.ts';
 import { watchRoot } from './root-renewal.ts';
@@ -46,6 +40,7 @@ import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
 import { Trouble } from './trouble.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import { type Refused, type Served, Witnesses } from './witnesses.ts';
 
 export interface SimulationOptions {
   readonly config: MeshConfig;
@@ -70,29 +65,6 @@ export interface SimulationOptions {
   readonly listen?: Readonly<Record<string, number>>;
 }
 
-/** A request that reached an application. */
-export interface Served {
-  /** `namespace/workload` */
-  readonly workload: string;
-  readonly request: ApplicationRequest;
-}
-
-/** A connection that a workload's port refused. */
-export interface Refused {
-  /** `namespace/workload` */
-  readonly workload: string;
-  readonly refusal: InboundRefusal;
-}
-
-/** The way of a call: what its connection is like, and the names it would use. */
-export interface Way {
-  readonly route: OutboundRoute;
-  /** Host header an application would send. */
-  readonly host: string;
-  /** `namespace/workload` */
-  readonly server: string;
-}
-
 export class Simulation implements AsyncDisposable {
   readonly clock: VirtualClock;
   readonly events: EventLog;
@@ -108,8 +80,7 @@ export class Simulation implements AsyncDisposable {
   readonly #pool: OutboundPool;
   readonly #running = new Map<string, RunningWorkload>();
   readonly #disposal = new DisposeStack();
-  readonly #refusedReaders = new Set<(refused: Refused) => void>();
-  readonly #servedReaders = new Set<(served: Served) => void>();
+  readonly #witnesses = new Witnesses();
   #compiled: CompiledMesh;
   #targets: TargetIndex;
   #policies = new Map<string, PortPolicy>();
@@ -206,29 +177,20 @@ export class Simulation implements AsyncDisposable {
         return identity();
       },
       agent,
-      application: this.#watched(name, this.#options.applications?.[name] ?? echoApplication(workload)),
+      application: this.#witnesses.watch(name, this.#options.applications?.[name] ?? echoApplication(workload)),
       ports: new Map(),
     });
     agent?.start();
   }
 
-  #watched(workload: string, application: Application): Application {
-    return (request) => {
-      for (const read of this.#servedReaders) read({ workload, request });
-      return application(request);
-    };
-  }
-
   /** Calls `read` for every request that is handed to an application from now on. */
   onServed(read: (served: Served) => void): Disposable {
-    this.#servedReaders.add(read);
-    return { [Symbol.dispose]: () => void this.#servedReaders.delete(read) };
+    return this.#witnesses.onServed(read);
   }
 
   /** Calls `read` for every connection that a port refuses from now on, whoever opened it. */
   onRefused(read: (refused: Refused) => void): Disposable {
-    this.#refusedReaders.add(read);
-    return { [Symbol.dispose]: () => void this.#refusedReaders.delete(read) };
+    return this.#witnesses.onRefused(read);
   }
 
   #agent(name: string, identity: () => SpiffeId): CertificateAgent {
@@ -339,7 +301,7 @@ export class Simulation implements AsyncDisposable {
     },
   ): Promise<Outcome> {
     const { departure, target, route, once } = way;
-    const requestId = request.headers?.['x-request-id'] ?? this.#requestId();
+    const requestId = request.headers?.['x-request-id'] ?? requestIdFrom(this.#requestIds);
     const record = this.#ledger.open(requestId);
     try {
       const answer = await this.#pool.request(route, {
@@ -454,9 +416,7 @@ export class Simulation implements AsyncDisposable {
       policy: () => this.#policy(`${running.name}:${port}`, workload, port),
       minVersion: this.#compiled.config.settings.minTlsVersion,
       closing: () => this.#closed,
-      refused: (refusal) => {
-        for (const read of this.#refusedReaders) read({ workload: running.name, refusal });
-      },
+      refused: (refusal) => this.#witnesses.refused(running.name, refusal),
       listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
     running.ports.set(port, opening);
@@ -498,12 +458,6 @@ export class Simulation implements AsyncDisposable {
     if (found !== undefined) return found;
     this.#targets.workload(name);
     throw new InvariantError(`workload ${name} is configured but does not run`);
-  }
-
-  /** Seeded, in the shape of a UUID. */
-  #requestId(): string {
-    const hex = [...this.#requestIds.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
 
   #assertOpen(): void {

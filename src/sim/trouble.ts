@@ -54,8 +54,9 @@ export class Trouble {
   }
 
   capture(options?: CaptureOptions): Capture {
-    const { seam, clock, ipOf } = this.#world;
-    const capture = Capture.start(seam, { now: () => clock.now(), ipOf }, options);
+    const { seam, clock } = this.#world;
+    const world = { now: () => clock.now(), ipOf: (workload: string) => this.#world.ipOf(workload) };
+    const capture = Capture.start(seam, world, options);
     void clock.track(this.#world.redial());
     return capture;
   }

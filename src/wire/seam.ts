@@ -93,7 +93,7 @@ export class Seam implements AsyncDisposable {
     });
     this.#relays.add(relay);
     void relay.closed.then(() => this.#relays.delete(relay));
-    const listeners = rules.filter(({ onSecret }) => onSecret !== undefined);
+    const listeners = rules.filter((rule) => rule.onSecret !== undefined);
     return {
       ok: true,
       address: relay.address,
@@ -124,18 +124,15 @@ export class Seam implements AsyncDisposable {
 }
 
 /** A rule that only knows of virtual delays leaves the socket direct. */
-export function isInterposed({
-  onConnect,
-  onOpen,
-  onBytes,
-  onSecret,
-  onClose,
-  delayMs,
-  virtualDelayMs,
-}: WireRule): boolean {
+export function isInterposed(rule: WireRule): boolean {
   return (
-    virtualDelayMs === undefined ||
-    [onConnect, onOpen, onBytes, onSecret, onClose, delayMs].some((part) => part !== undefined)
+    rule.virtualDelayMs === undefined ||
+    rule.delayMs !== undefined ||
+    rule.onConnect !== undefined ||
+    rule.onOpen !== undefined ||
+    rule.onBytes !== undefined ||
+    rule.onSecret !== undefined ||
+    rule.onClose !== undefined
   );
 }
 

@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/core/index.ts';
+import { assertNever, Rng } from '../../src/core/index.ts';
 import { loadManifests, Mesh } from '../../src/mesh/index.ts';
 import type { Address } from '../../src/wire/index.ts';
 import { recordClientHello } from '../unit/wire/kit/raw-client.ts';
@@ -49,6 +49,8 @@ function flightOf(kind: Kind, rng: Rng): readonly Uint8Array[] {
           'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /x',
         ),
       ];
+    default:
+      return assertNever(kind);
   }
 }
 

@@ -19,8 +19,8 @@ export function doctorVerb(program: Command): void {
     .addHelpText(
       'after',
       `
-Every row is one client that connects twice and offers its session the second time. NODE is what socket.authorized
-says at the two connections of a plain node:tls server; STALE marks a yes that a full handshake would not give.
+Every row is one client that connects twice and offers its session the second time. NODE says
+whether a plain node:tls server calls it authorized at the two connections; STALE marks a yes that a full handshake would not give.
 WIRE is what meshproof's listener says to the same client.
 
 Exit code 1: the wire resumed a session, or let somebody in whom a full handshake would refuse.`,

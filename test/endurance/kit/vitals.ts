@@ -35,6 +35,8 @@ export function vitals(): Vitals {
 
 /** Vitals once nothing moves any more: sockets close a turn or two after their owners. */
 export async function settledVitals(before: Vitals): Promise<Vitals> {
+  // What was awaited last is still referred to until its turn is over.
+  await wait(100);
   let now = vitals();
   for (let i = 0; i < 50 && (now.sockets > before.sockets || now.timers > before.timers); i++) {
     await wait(20);
