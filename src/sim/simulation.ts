@@ -326,35 +326,29 @@ export class Simulation implements AsyncDisposable {
   /** Opens keep-alive connections until `count` are open; how many are. */
   async openConnections(from: string, to: string, count: number): Promise<number> {
     this.#assertOpen();
-    const departure = await this.#departure(from);
-    const target = this.#targets.resolve(to, departure.namespace);
-    if ('kind' in target) return 0;
-    const sidecar = await this.#port(target.workload, target.endpoint.port);
-    const route = { ...departure.route(target, sidecar.address), connectionsMax: count };
+    const way = await this.way(from, to);
+    if (way === undefined) return 0;
+    const route = { ...way.route, connectionsMax: count };
     const opened = await this.clock.track(this.#pool.open(route, count));
     return opened.open;
   }
 
   /** Sockets open from one workload to another. */
   async connections(from: string, to: string): Promise<number> {
-    const route = await this.#routeOf(from, to);
+    const route = (await this.way(from, to))?.route;
     return route === undefined ? 0 : this.#pool.connections(route.key);
   }
 
   /** Closes the idle connections from one workload to another. */
   async closeConnections(from: string, to: string): Promise<void> {
-    const route = await this.#routeOf(from, to);
+    const route = (await this.way(from, to))?.route;
     if (route !== undefined) await this.#pool.drain(route.key);
   }
 
   /** Virtual time by which an exchange between the two takes longer at present. */
   async delayMs(from: string, to: string): Promise<number> {
-    const route = await this.#routeOf(from, to);
+    const route = (await this.way(from, to))?.route;
     return route === undefined ? 0 : this.seam.virtualDelayMs(route.link);
-  }
-
-  async #routeOf(from: string, to: string): Promise<OutboundRoute | undefined> {
-    return (await this.way(from, to))?.route;
   }
 
   /** How a call would leave and where it would arrive; nothing where `to` leads nowhere. */
