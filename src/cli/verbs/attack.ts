@@ -2,7 +2,6 @@
  * `meshproof attack list`, `meshproof attack run NAME | --all`
  * @module
  */
-import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import {
   type Attack,
@@ -13,11 +12,12 @@ import {
   runAttack,
   type Victim,
 } from '../../attack/index.ts';
-import { MeshError, messageOf } from '../../core/index.ts';
+import { MeshError } from '../../core/index.ts';
 import type { MeshConfig } from '../../istio/index.ts';
 import { loadManifests, loadScenario, Mesh } from '../../mesh/index.ts';
 import { isAbsolute, join } from 'node:path';
 import { EXIT, exitWith, parseOutputFormat, writeOutput } from '../io.ts';
+import { assertWritable, writeWhole } from '../output-file.ts';
 import { renderAttack, renderSummary } from '../render/attack-report.ts';
 import { paintFor } from '../render/paint.ts';
 import { renderTable } from '../render/table.ts';
@@ -88,6 +88,7 @@ async function run(name: string | undefined, flags: RunFlags): Promise<void> {
   const format = parseOutputFormat(flags.output);
   const chosen = choose(name, flags);
   if (flags.capture !== undefined && chosen.length > 1) throw new MeshError('ERR_USAGE', '--capture takes one attack');
+  if (flags.capture !== undefined) await assertWritable(flags.capture);
   const world = await worldOf(flags);
   const reports: AttackReport[] = [];
   for (const attack of chosen) reports.push(await runOne(attack, world, flags));
@@ -140,9 +141,6 @@ async function runOne(attack: Attack, { config, calls }: World, flags: RunFlags)
     twin: flags.twin === true,
     ...(seed === undefined ? {} : { seed }),
   });
-  if (flags.capture !== undefined && capture !== undefined)
-    await writeFile(flags.capture, capture.pcapng()).catch((error: unknown) => {
-      throw new MeshError('ERR_USAGE', `cannot write \`${flags.capture}\`: ${messageOf(error)}`);
-    });
+  if (flags.capture !== undefined && capture !== undefined) await writeWhole(flags.capture, capture.pcapng());
   return report;
 }
