@@ -36,7 +36,9 @@ export const bitFlip: Attack = {
     scene.count(({ headers }) => headers['cookie'] !== `session=${scene.secret}`);
     const outcome = await scene.call({ kept: true });
     scene.step(`the attacker flips ${flipped} bit of the next request`);
-    scene.evidence('what the calling application got', `${outcome.status} ${outcome.flags} ${outcome.details}`);
+    const isSecondTry = scene.serverRefusal !== undefined && outcome.status === 200;
+    const how = isSecondTry ? ', over another connection' : '';
+    scene.evidence('what the calling application got', `${outcome.status} ${outcome.flags} ${outcome.details}${how}`);
     scene.evidence('what the application was told', seen[0] ?? 'nothing');
     const isChanged = seen.some((cookie) => cookie !== `session=${scene.secret}`);
     return scene.end({

@@ -23,11 +23,17 @@ export const sniffer: Attack = {
       'the service’s name is in it',
       seen.includes(scene.way.host.split(':')[0] ?? '') ? 'yes (SNI or Host is in the clear)' : 'no',
     );
-    scene.evidence('SPIFFE IDs are in it', seen.includes('spiffe://') ? 'yes' : 'no (TLS 1.3 encrypts certificates)');
+    scene.evidence('SPIFFE IDs are in it', spiffeIdsIn(seen, outcome.connection.tlsVersion));
     scene.evidence('what the calling application got', String(outcome.status));
     return scene.end({ verdict: scene.capture.contains(scene.secret) ? 'succeeded' : 'refused' });
   },
 };
+
+function spiffeIdsIn(seen: Buffer, tlsVersion: string | undefined): string {
+  if (seen.includes('spiffe://')) return 'yes';
+  if (tlsVersion === undefined) return 'no (nobody proved who it is)';
+  return tlsVersion === 'TLSv1.3' ? 'no (TLS 1.3 encrypts certificates)' : 'no';
+}
 
 /** Shannon's, of single bytes: near 8 for ciphertext, about 5 for text. */
 function entropyOf(bytes: Uint8Array): number {

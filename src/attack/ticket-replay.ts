@@ -81,7 +81,7 @@ function dialWith(
 }
 
 function describe(answer: TlsAnswer): string {
-  const how = answer.resumed ? ', resumed' : '';
+  const how = answer.resumed ? ', resumed' : ', full handshake';
   return answer.ok ? `${answer.status}${how}` : `refused (${answer.reason})${how}`;
 }
 
