@@ -27,6 +27,18 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'decide one request, or a stream of them, and say why',
     load: async () => (await import('./verbs/authz.ts')).authzVerb,
   },
+  diff: {
+    summary: 'which requests two configurations answer differently, each with a witness',
+    load: async () => (await import('./verbs/diff.ts')).diffVerb,
+  },
+  'who-can': {
+    summary: 'every class of callers and requests that a port lets in',
+    load: async () => (await import('./verbs/who-can.ts')).whoCanVerb,
+  },
+  query: {
+    summary: 'connectivity, assertions, dead rules, equivalence, blast radius, permissiveness',
+    load: async () => (await import('./verbs/query.ts')).queryVerb,
+  },
   'tls-check': {
     summary: 'check that client and server TLS modes agree',
     load: async () => (await import('./verbs/tls-check.ts')).tlsCheckVerb,
@@ -47,6 +59,18 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'what this runtime does with resumed TLS sessions, and what the wire makes of it',
     load: async () => (await import('./verbs/doctor.ts')).doctorVerb,
   },
+  test: {
+    summary: 'run policy tests (*.mesh-test.yaml)',
+    load: async () => (await import('./verbs/test.ts')).testVerb,
+  },
+  'merge-reports': {
+    summary: 'join the reports of all shards of a test run',
+    load: async () => (await import('./verbs/merge-reports.ts')).mergeReportsVerb,
+  },
+  replay: {
+    summary: 'check a law again on a counterexample',
+    load: async () => (await import('./verbs/replay.ts')).replayVerb,
+  },
   lowcode: {
     summary: 'low-code platforms and their exports',
     load: async () => (await import('./verbs/lowcode.ts')).lowcodeVerb,
@@ -62,6 +86,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,
+  },
+  bench: {
+    summary: 'measure handshakes, rotation, decisions and start-up beside the alternatives',
+    load: async () => (await import('./verbs/bench.ts')).benchVerb,
   },
 };
 

@@ -2,7 +2,7 @@
  * Running a scenario from the command line: the options every such verb shares, the progress line, Ctrl-C.
  * @module
  */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { formatDuration, MeshError, parseDuration } from '../core/index.ts';
 import { DEFAULT_SCENARIO, type LoadedScenario, type Run, type RunOptions, runScenario } from '../mesh/index.ts';
 import { progressLine } from './render/progress.ts';
@@ -23,8 +23,8 @@ export interface FinishedRun {
 export function scenarioOptions(command: Command): Command {
   return command
     .argument('[scenario]', 'a folder, a scenario.yaml, or one that ships, e.g. 01-shop', DEFAULT_SCENARIO)
-    .addOption(new Option('--seed <seed>', 'seed of everything drawn').default(undefined, "the scenario's"))
-    .addOption(new Option('--for <duration>', 'virtual time to run, e.g. 24h').default(undefined, "the scenario's"))
+    .option('--seed <seed>', "seed of everything drawn, instead of the scenario's")
+    .option('--for <duration>', "virtual time to run, e.g. 24h, instead of the scenario's")
     .option('--no-rotation', 'renew no certificate');
 }
 

@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   ERR_PKI_ENCODING: 'bytes are not the certificate, key or request they should be',
   ERR_PKI_ISSUE: 'the certificate authority refused to issue',
   ERR_PKI_OPTION: 'a setting of keys, certificates or rotation is out of range',
+  ERR_TEST_INVALID: 'a policy-test file or a counterexample was refused',
   ERR_LOWCODE_INVALID: 'a low-code export was refused',
   ERR_EXPRESSION: 'a low-code expression is malformed or uses an unknown function',
   ERR_WIRE_LISTEN: 'a listener could not be opened',
@@ -28,6 +29,7 @@ export const ERROR_CODES = {
   ERR_FAULT_INVALID: 'a fault on a link was described wrongly',
   ERR_WIRE_BODY: 'a request body was cut off or is longer than its reader accepts',
   ERR_MESH_CLOSED: 'the mesh is closed',
+  ERR_ANALYSIS_LIMIT: 'an exact analysis would take more steps than it may',
   ERR_USAGE: 'the command line was used wrongly',
 } as const;
 

@@ -43,13 +43,16 @@ export interface ClauseContext {
 }
 
 export class Clause {
+  /** The attribute, as a `when` key or, for fields of an operation, as a pseudo-header: `source.principal`, `:path`. */
+  readonly key: string;
   /** Below the policy, e.g. `rules[0].to[0].operation.paths`. */
   readonly path: string;
   readonly values: readonly string[];
   readonly negated: boolean;
   readonly matcher: AttributeMatcher;
 
-  constructor(path: string, values: readonly string[], negated: boolean, matcher: AttributeMatcher) {
+  constructor({ key, path, values = [], negated }: Omit<ListToCompile, 'field'>, matcher: AttributeMatcher) {
+    this.key = key;
     this.path = path;
     this.values = values;
     this.negated = negated;
@@ -60,10 +63,15 @@ export class Clause {
     return this.matcher.test(view) !== this.negated;
   }
 
+  /** The answer where it is the same for every request of this program. */
+  get constant(): boolean | undefined {
+    if (this.matcher === ABSENT) return this.negated;
+    return this.matcher instanceof PortMatcher ? this.matcher.constant !== this.negated : undefined;
+  }
+
   /** True where no request of this program can satisfy the clause. */
   get impossible(): boolean {
-    if (this.matcher === ABSENT) return !this.negated;
-    return this.matcher instanceof PortMatcher && this.matcher.constant === this.negated;
+    return this.constant === false;
   }
 }
 
@@ -155,7 +163,7 @@ function collect(list: ListToCompile, context: ClauseContext, into: Collected): 
   }
   const { matcher, faults } = matcherOf(key, values, context);
   for (const message of faults) into.faults.push({ path, message });
-  if (matcher !== undefined) into.clauses.push(new Clause(path, values, negated, matcher));
+  if (matcher !== undefined) into.clauses.push(new Clause({ key, path, values, negated }, matcher));
 }
 
 interface BuiltMatcher {

@@ -8,7 +8,7 @@
 import { ClaimMatcher, PRINCIPAL, type AttributeMatcher } from './attribute-matcher.ts';
 import type { RequestView } from './request-view.ts';
 import { textKey, type IndexKey, type TextIndex, type TextSource } from './rule-index.ts';
-import { quoteRegExp, TextMatcher } from './text-matcher.ts';
+import { quoteRegExp, TextMatcher, type TextPattern } from './text-matcher.ts';
 
 abstract class IdentityMatcher implements AttributeMatcher {
   abstract readonly keys: readonly IndexKey[] | undefined;
@@ -169,7 +169,10 @@ export class RequestPrincipalMatcher implements AttributeMatcher {
   readonly #pairs: readonly IssuerAndSubject[];
 
   constructor(values: readonly string[]) {
-    this.#pairs = values.map(issuerAndSubject);
+    this.#pairs = values.map((value) => {
+      const { issuer, subject } = issuerAndSubjectForms(value);
+      return { issuer: new TextMatcher([issuer]), subject: new TextMatcher([subject]) };
+    });
     const keys: IndexKey[] = [];
     for (const { subject } of this.#pairs) {
       for (const pattern of subject.patterns) {
@@ -201,25 +204,27 @@ function isSelective(key: IndexKey): boolean {
 }
 
 /** What one value asks of issuer and subject. The texts are taken literally: an inner asterisk is an asterisk. */
-function issuerAndSubject(value: string): IssuerAndSubject {
+export function issuerAndSubjectForms(value: string): { readonly issuer: TextPattern; readonly subject: TextPattern } {
   const slash = value.lastIndexOf('/');
   const issuer = slash < 0 ? value : value.slice(0, slash);
   const subject = slash < 0 ? '' : value.slice(slash + 1);
-  if (value === '*') return { issuer: form('any'), subject: form('any') };
+  if (value === '*') return { issuer: ANY, subject: ANY };
   if (value.startsWith('*')) {
-    if (slash < 0) return { issuer: form('any'), subject: form('suffix', value.slice(1)) };
-    return { issuer: issuer === '*' ? form('any') : form('suffix', issuer.slice(1)), subject: form('exact', subject) };
+    if (slash < 0) return { issuer: ANY, subject: form('suffix', value.slice(1)) };
+    return { issuer: issuer === '*' ? ANY : form('suffix', issuer.slice(1)), subject: form('exact', subject) };
   }
   if (value.endsWith('*')) {
-    if (slash < 0) return { issuer: form('prefix', value.slice(0, -1)), subject: form('any') };
+    if (slash < 0) return { issuer: form('prefix', value.slice(0, -1)), subject: ANY };
     return {
       issuer: form('exact', issuer),
-      subject: subject === '*' ? form('any') : form('prefix', subject.slice(0, -1)),
+      subject: subject === '*' ? ANY : form('prefix', subject.slice(0, -1)),
     };
   }
   return { issuer: form('exact', issuer), subject: form('exact', subject) };
 }
 
-function form(kind: 'any' | 'prefix' | 'suffix' | 'exact', text = ''): TextMatcher {
-  return new TextMatcher([kind === 'any' ? { form: 'any' } : { form: kind, text }]);
+const ANY: TextPattern = { form: 'any' };
+
+function form(kind: 'prefix' | 'suffix' | 'exact', text: string): TextPattern {
+  return { form: kind, text };
 }

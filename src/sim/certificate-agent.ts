@@ -148,8 +148,8 @@ export class CertificateAgent {
   stepClock(skewMs: number): void {
     if (skewMs === this.#clockSkewMs) return;
     this.#clockSkewMs = skewMs;
-    this.#dispatch({ kind: 'clock-step' });
     this.#options.events.append({ kind: 'clock.stepped', spiffeId: this.spiffeId, skewMs });
+    this.#dispatch({ kind: 'clock-step' });
   }
 
   /** News from the control plane: other roots, and perhaps the wish that every certificate be signed anew. */

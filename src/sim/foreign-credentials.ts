@@ -25,7 +25,9 @@ export interface ForeignCredentialOptions {
 }
 
 /** How long ago the expired certificate was issued; it lived half as long. */
-const EXPIRED_AGE_MS: number = 2 * DAY_MS;
+export const EXPIRED_AGE_MS: number = 2 * DAY_MS;
+/** How long held certificates live. */
+export const HELD_TTL_MS: number = DAY_MS;
 
 /** @returns nothing for `none`: the caller shows no certificate */
 export async function foreignCredential(options: ForeignCredentialOptions): Promise<Credential | undefined> {
@@ -37,11 +39,12 @@ export async function foreignCredential(options: ForeignCredentialOptions): Prom
       return undefined;
     case 'mesh':
       if (!own) return otherAuthority(options, at);
-      return signed(options, (csr) => ca.sign(csr, { spiffeId, at, ttlMs: DAY_MS }));
+      // Not asked of the CA now: it was stolen before, and serves while the CA is away.
+      return signed(options, (csr) => ca.intermediate.issueSvid(csr, { spiffeId, at, ttlMs: HELD_TTL_MS }));
     case 'expired': {
       const issuedAt = addMs(at, -EXPIRED_AGE_MS);
       if (!own) return otherAuthority(options, issuedAt);
-      return signed(options, (csr) => ca.intermediate.issueSvid(csr, { spiffeId, at: issuedAt, ttlMs: DAY_MS }));
+      return signed(options, (csr) => ca.intermediate.issueSvid(csr, { spiffeId, at: issuedAt, ttlMs: HELD_TTL_MS }));
     }
     case 'rogue':
       return otherAuthority(options, at);
@@ -55,7 +58,7 @@ export async function foreignCredential(options: ForeignCredentialOptions): Prom
 function otherAuthority(options: ForeignCredentialOptions, at: Instant): Credential {
   const { spiffeId, key } = options;
   const other = CertificateAuthority.createRoot({ trustDomain: trustDomainOf(spiffeId), at, key });
-  return signed(options, (csr) => other.issueSvid(csr, { spiffeId, at, ttlMs: DAY_MS }));
+  return signed(options, (csr) => other.issueSvid(csr, { spiffeId, at, ttlMs: HELD_TTL_MS }));
 }
 
 function signed(
@@ -71,7 +74,7 @@ async function selfSigned(spiffeId: SpiffeId, at: Instant): Promise<Credential> 
     commonName: 'self',
     uris: [spiffeId],
     notBefore: at,
-    notAfter: addMs(at, DAY_MS),
+    notAfter: addMs(at, HELD_TTL_MS),
   });
   return { chain: [made.certificate], key: made.key };
 }

@@ -3,7 +3,7 @@
  * names, dates and key identifiers are compared, signatures taken as read.
  * @module
  */
-import { assertNever, type Instant } from '../core/index.ts';
+import { addMs, assertNever, type Instant } from '../core/index.ts';
 import {
   acceptedTrustDomains,
   type AuthorizationRequest,
@@ -15,7 +15,9 @@ import {
   type PredictedOutcome,
 } from '../policy/index.ts';
 import { BARE_ALPN, type CallerKind } from './departures.ts';
+import { EXPIRED_AGE_MS, HELD_TTL_MS } from './foreign-credentials.ts';
 import type { MeshCa } from './mesh-ca.ts';
+import { CLOCK_SKEW_GRACE_MS } from '../pki/index.ts';
 import { anchorsOf, certificateFacts, type Judge, judgeOf, rootKeyOf } from './predicted-certificate.ts';
 import type { MeshRequest, Outcome, OutcomeResult } from './request.ts';
 import type { RunningWorkload } from './running-workload.ts';
@@ -211,7 +213,7 @@ function callerEnd(input: PredictionInput, client: Judge, host: string): CallerE
           sni: `outbound_.${servicePort}_._.${service.host}`,
           anchors: anchorsOf(client),
           names: [],
-          ...heldCertificate(caller, ca),
+          ...heldCertificate(caller, { ca, now, judge }),
         },
       };
     default:
@@ -231,7 +233,7 @@ function certificateOf(
 /** Certificates of trust domains that are not let in lead to another root. */
 function heldCertificate(
   caller: CallerKind & { readonly kind: 'tls' },
-  ca: MeshCa,
+  { ca, now, judge }: { readonly ca: MeshCa; readonly now: Instant; readonly judge: Judge },
 ): { readonly certificate?: CertificateFacts } {
   const { certificate, running } = caller;
   if (certificate === 'none') return {};
@@ -244,7 +246,13 @@ function heldCertificate(
     certificate: {
       names,
       root: foreign ? OTHER_ROOT : rootKeyOf(ca.intermediate.chain),
-      validity: certificate === 'expired' ? 'expired' : 'valid',
+      validity: heldValidity(certificate === 'expired' ? addMs(now, -EXPIRED_AGE_MS) : now, judge),
     },
   };
+}
+
+/** The server judges dates by its own clock. */
+function heldValidity(issuedAt: Instant, { at }: Judge): CertificateFacts['validity'] {
+  if (at > addMs(issuedAt, HELD_TTL_MS)) return 'expired';
+  return at < addMs(issuedAt, -CLOCK_SKEW_GRACE_MS) ? 'not_yet_valid' : 'valid';
 }

@@ -3,7 +3,8 @@
  *
  * A lifetime counts from the issue, not from `notBefore`, which Istio dates back a little for skewed clocks. Several
  * workloads may share an identity, and an event does not say which one asked: a renewal replaces the oldest
- * certificate of its identity that has not been replaced yet.
+ * certificate of its identity that has not been replaced yet. Serial numbers stay out of the text: they are not drawn
+ * from the seed.
  * @module
  */
 import { formatDuration, formatInstant, type CertificateIssued, type Instant, type MeshEvent } from '../core/index.ts';
@@ -32,7 +33,7 @@ export function auditRotation({ events, at }: AuditFacts): AuditFinding {
   const expired = events
     .filter((event) => event.kind === 'certificate.expired')
     .map((event) => ({
-      text: `${event.spiffeId} expired at ${formatInstant(event.at)}, serial ${event.serial}`,
+      text: `${event.spiffeId} expired at ${formatInstant(event.at)}`,
       spiffeId: event.spiffeId,
       serial: event.serial,
       seq: event.seq,
@@ -86,7 +87,7 @@ function marginMs({ old, renewal }: Renewal): number {
 
 function evidenceOf(event: CertificateIssued, text: string): AuditEvidence {
   return {
-    text: `${event.spiffeId} ${text}, serial ${event.serial}`,
+    text: `${event.spiffeId} ${text}`,
     spiffeId: event.spiffeId,
     serial: event.serial,
     seq: event.seq,

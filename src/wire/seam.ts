@@ -125,15 +125,8 @@ export class Seam implements AsyncDisposable {
 
 /** A rule that only knows of virtual delays leaves the socket direct. */
 export function isInterposed(rule: WireRule): boolean {
-  return (
-    rule.virtualDelayMs === undefined ||
-    rule.delayMs !== undefined ||
-    rule.onConnect !== undefined ||
-    rule.onOpen !== undefined ||
-    rule.onBytes !== undefined ||
-    rule.onSecret !== undefined ||
-    rule.onClose !== undefined
-  );
+  const parts = ['onConnect', 'onOpen', 'onBytes', 'onSecret', 'onClose', 'delayMs'] as const;
+  return rule.virtualDelayMs === undefined || parts.some((part) => rule[part] !== undefined);
 }
 
 function firstFate(rules: readonly WireRule[], link: Link): { readonly fate: ConnectFate; readonly detail: string } {

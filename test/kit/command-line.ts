@@ -20,8 +20,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Called with what stands on stderr so far; may end the process by the handle. */
-  readonly onStart?: (process: { kill(signal: NodeJS.Signals): void }) => void;
+  /** Called once the process has been started. */
+  readonly onStart?: (process: { readonly pid: number; kill(signal: NodeJS.Signals): void }) => void;
   /** Closes our end of stdout after that many characters, as `head` does. */
   readonly closeAfter?: number;
 }
@@ -46,7 +46,7 @@ export function run(command: string, args: readonly string[], options: CommandOp
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   child.stdin.on('error', () => undefined).end(options.stdin ?? '');
-  options.onStart?.({ kill: (signal) => void child.kill(signal) });
+  options.onStart?.({ pid: child.pid ?? 0, kill: (signal) => void child.kill(signal) });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));

@@ -73,6 +73,7 @@ export function x509Verb(program: Command): void {
   program
     .command('x509')
     .description('questions about X.509 certificates')
+    .addHelpText('after', '\nExample:\n  $ meshproof x509 verify --jsonl < chains.jsonl')
     .command('verify')
     .description('validate certificate chains at a given time')
     .requiredOption('--jsonl', 'read one JSON request a line from stdin, write one JSON answer a line to stdout')

@@ -1,0 +1,79 @@
+/**
+ * Workloads for configurations that declare none (a repository of policies alone): one for every set of labels that
+ * some selector asks for, in every namespace that a policy lives in, and one without labels.
+ *
+ * Pods that carry the labels of several selectors at once are covered for pairs of selectors.
+ * @module
+ */
+import type { MeshConfig } from '../istio/mesh-config.ts';
+import type { MeshSide, Subject } from './mesh-side.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+export function hypotheticalSubjects(configs: readonly MeshConfig[]): readonly Subject[] {
+  const policies = configs.flatMap((config) => [...config.authorizationPolicies, ...config.peerAuthentications]);
+  const roots = new Set(configs.map(({ settings }) => settings.rootNamespace));
+  const namespaces = new Set(policies.map(({ metadata }) => metadata.namespace));
+  if ([...namespaces].every((namespace) => roots.has(namespace)) && policies.length > 0) namespaces.add('default');
+  const subjects: Subject[] = [];
+  for (const namespace of [...namespaces].sort()) {
+    const near = policies.filter(({ metadata }) => metadata.namespace === namespace || roots.has(metadata.namespace));
+    const selectors = distinct(near.map(({ spec }) => spec.selector?.matchLabels ?? {}));
+    for (const labels of distinct([{}, ...selectors, ...pairsOf(selectors)])) subjects.push(subject(namespace, labels));
+  }
+  return subjects;
+}
+
+/** Stands for every namespace that has no policies of its own. */
+const ANOTHER_NAMESPACE = 'another-namespace';
+
+/**
+ * Beside declared workloads: what a policy that was added, removed or changed selects although nothing declared has
+ * those labels there. A policy of the root namespace reaches into namespaces that nobody has declared yet.
+ */
+export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly Subject[] {
+  const known = [before, after].map(({ config }) => new Set(config.authorizationPolicies.map(policyText)));
+  const subjects = new Map<string, Subject>();
+  for (const [i, side] of [before, after].entries()) {
+    const unselected = new Set(side.unselected);
+    for (const policy of side.config.authorizationPolicies) {
+      if (known[1 - i]?.has(policyText(policy)) === true) continue;
+      const { metadata, spec } = policy;
+      const root = metadata.namespace === side.config.settings.rootNamespace;
+      if (!root && !unselected.has(policy)) continue;
+      const made = subject(root ? ANOTHER_NAMESPACE : metadata.namespace, spec.selector?.matchLabels ?? {});
+      subjects.set(`${made.namespace}/${made.name}`, made);
+    }
+  }
+  return [...subjects.values()];
+}
+
+function policyText({ metadata, spec }: MeshConfig['authorizationPolicies'][number]): string {
+  return JSON.stringify([metadata.namespace, metadata.annotations['istio.io/dry-run'], spec]);
+}
+
+function subject(namespace: string, labels: Labels): Subject {
+  const text = Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+  const name = text === '' ? '*' : `[${text}]`;
+  return { namespace, name, labels, injected: true, ports: [], serviceAccount: '' };
+}
+
+/** Beyond this many selectors their combinations are left out. */
+const SELECTORS_MAX = 20;
+
+function pairsOf(selectors: readonly Labels[]): readonly Labels[] {
+  if (selectors.length > SELECTORS_MAX) return [];
+  return selectors.flatMap((a, i) => selectors.slice(i + 1).flatMap((b) => (agree(a, b) ? [{ ...a, ...b }] : [])));
+}
+
+function agree(a: Labels, b: Labels): boolean {
+  return Object.keys(a).every((key) => !Object.hasOwn(b, key) || a[key] === b[key]);
+}
+
+function distinct(all: readonly Labels[]): readonly Labels[] {
+  const known = new Map<string, Labels>();
+  for (const labels of all) known.set(JSON.stringify(Object.entries(labels).sort()), labels);
+  return [...known.values()];
+}

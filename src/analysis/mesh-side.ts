@@ -1,0 +1,307 @@
+/**
+ * One of the two configurations of a comparison: which policies select a workload, how its ports are set up, and what
+ * decides about one request.
+ * @module
+ */
+import type { PolicyRef } from '../core/events.ts';
+import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
+import type { Workload } from '../istio/kubernetes.ts';
+import type { MeshConfig } from '../istio/mesh-config.ts';
+import type { ResourceOrigin, SourcePosition } from '../istio/resource.ts';
+import { selects } from '../istio/selector.ts';
+import { AuthorizationProgram } from '../policy/authorization-program.ts';
+import { isPort } from '../policy/clause.ts';
+import { inboundPorts, type ProtocolClass } from '../policy/inbound-ports.ts';
+import { compilePeerAuthentication, type CompiledPeerAuthentication } from '../policy/peer-authentication.ts';
+import { acceptedTrustDomains } from '../policy/peer-names.ts';
+import {
+  AccessCompiler,
+  CLOSED,
+  OPEN,
+  type AccessProgram,
+  type PortSetup,
+  type RuleCubes,
+  type Traffic,
+} from './access-program.ts';
+import type { AtomTable } from './atom.ts';
+import type { Witness } from './witness.ts';
+
+/** A workload, or what only selectors say of one. */
+export type Subject = Pick<Workload, 'namespace' | 'name' | 'labels' | 'injected' | 'ports' | 'serviceAccount'> & {
+  /** Absent: nothing declares it, the labels alone stand for it. */
+  readonly declared?: Workload;
+};
+
+/** What decides about a request on one side, and where that is written. */
+export interface SideDecision {
+  readonly decision: 'allow' | 'deny';
+  readonly reason: string;
+  readonly by?: PolicyRef;
+  readonly at?: SourcePosition;
+}
+
+export interface SelectedPolicies {
+  readonly policies: readonly AuthorizationPolicy[];
+  /** Equal keys (over both sides), equal policies. */
+  readonly key: string;
+  readonly portsNamed: ReadonlySet<number>;
+}
+
+/** Ports that nothing names share one setup. */
+export const OTHER_PORT = -1;
+
+export class MeshSide {
+  readonly config: MeshConfig;
+  readonly peers: CompiledPeerAuthentication;
+  readonly #compiler: AccessCompiler;
+  readonly #keys: Map<string, number>;
+  readonly #settingsKey: string;
+  readonly #byNamespace = new Map<string, NamespacePolicies>();
+  readonly #workloads: ReadonlyMap<string, Workload>;
+  readonly #scoped = new Map<string, MeshConfig>();
+  readonly #programs = new Map<string, AccessProgram>();
+  #origins: ReadonlyMap<string, ResourceOrigin> | undefined;
+
+  /** `keys` numbers policies by content; both sides share it, as they share the atoms. */
+  constructor(config: MeshConfig, atoms: AtomTable, keys: Map<string, number>) {
+    this.config = config;
+    this.peers = compilePeerAuthentication(config);
+    this.#compiler = new AccessCompiler(config.settings, atoms);
+    this.#keys = keys;
+    const { trustDomain, trustDomainAliases, caTrustDomains, extensionProviders, unusableProviders } = config.settings;
+    this.#settingsKey = JSON.stringify([
+      trustDomain,
+      trustDomainAliases,
+      caTrustDomains,
+      extensionProviders.map(({ name, protocol }) => [name, protocol]),
+      unusableProviders,
+    ]);
+    for (const policy of config.authorizationPolicies) this.#file(policy);
+    this.#workloads = new Map(config.workloads.map((workload) => [`${workload.namespace}/${workload.name}`, workload]));
+  }
+
+  #file(policy: AuthorizationPolicy): void {
+    const { spec, metadata } = policy;
+    if (spec.targetRef !== undefined || (spec.targetRefs ?? []).length > 0) return;
+    let group = this.#byNamespace.get(metadata.namespace);
+    if (group === undefined) {
+      group = new NamespacePolicies();
+      this.#byNamespace.set(metadata.namespace, group);
+    }
+    group.add(policy);
+  }
+
+  subject(name: string): Subject | undefined {
+    const workload = this.#workloads.get(name);
+    return workload === undefined ? undefined : { ...workload, declared: workload };
+  }
+
+  get names(): readonly string[] {
+    return [...this.#workloads.keys()];
+  }
+
+  /** The policies that select a subject, in the order of the configuration. */
+  select({ namespace, labels }: Subject): SelectedPolicies {
+    const { rootNamespace } = this.config.settings;
+    const own = this.#byNamespace.get(namespace)?.selecting(labels) ?? [];
+    const root = namespace === rootNamespace ? [] : (this.#byNamespace.get(rootNamespace)?.selecting(labels) ?? []);
+    const policies = root.length === 0 ? own : [...root, ...own];
+    // The order in which policies are written decides nothing.
+    const key = policies
+      .map((policy) => this.#keyOf(policy))
+      .sort((a, b) => a - b)
+      .join(',');
+    for (const policy of policies) this.#selected.add(policy);
+    return { policies, key, portsNamed: new Set(policies.flatMap(portsNamed)) };
+  }
+
+  /** Policies that select nothing asked for so far. */
+  get unselected(): readonly AuthorizationPolicy[] {
+    return this.config.authorizationPolicies.filter((policy) => !this.#selected.has(policy));
+  }
+
+  readonly #selected = new Set<AuthorizationPolicy>();
+  readonly #policyKeys = new Map<AuthorizationPolicy, number>();
+
+  #keyOf(policy: AuthorizationPolicy): number {
+    let key = this.#policyKeys.get(policy);
+    if (key === undefined) {
+      const { action, provider, rules } = policy.spec;
+      const { namespace, annotations } = policy.metadata;
+      const text = JSON.stringify([namespace, annotations['istio.io/dry-run'], action, provider, rules]);
+      key = this.#keys.get(text) ?? this.#keys.size;
+      this.#keys.set(text, key);
+      this.#policyKeys.set(policy, key);
+    }
+    return key;
+  }
+
+  /** Ports that a Service or the Pod declares, or a PeerAuthentication names, and one for all others. */
+  ports(subject: Subject): ReadonlyMap<number, ProtocolClass> {
+    const ports = new Map<number, ProtocolClass>();
+    for (const port of this.peers.listedPorts(subject)) ports.set(port, 'unknown');
+    for (const { number } of subject.ports) ports.set(number, 'unknown');
+    if (subject.declared !== undefined) {
+      for (const { port, protocolClass } of inboundPorts(this.#near(subject.namespace), subject.declared))
+        ports.set(port, protocolClass);
+    }
+    return ports.set(OTHER_PORT, 'unknown');
+  }
+
+  /** The configuration without what other namespaces' Services say: only the own namespace's target a workload. */
+  #near(namespace: string): MeshConfig {
+    let near = this.#scoped.get(namespace);
+    if (near === undefined) {
+      const { services, serviceEntries } = this.config;
+      near = {
+        ...this.config,
+        services: services.filter((service) => service.namespace === namespace),
+        serviceEntries: serviceEntries.filter(({ metadata }) => metadata.namespace === namespace),
+      };
+      this.#scoped.set(namespace, near);
+    }
+    return near;
+  }
+
+  setup(subject: Subject, port: number, protocol: ProtocolClass): PortSetup {
+    return { port, protocol, mode: this.peers.of(subject, port === OTHER_PORT ? undefined : port).mode };
+  }
+
+  /** Equal keys (over both sides), equal programs. */
+  programKey(selected: SelectedPolicies, setup: PortSetup, traffic: Traffic): string {
+    const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
+    if (pipeline === undefined) return 'closed';
+    const port = selected.portsNamed.size === 0 ? '' : setup.port;
+    return `${selected.key};${setup.mode};${pipeline};${port};${this.#settingsKey}`;
+  }
+
+  program(key: string, { policies }: SelectedPolicies, setup: PortSetup, traffic: Traffic): AccessProgram {
+    let program = this.#programs.get(key);
+    if (program === undefined) {
+      program = this.#compiler.program(policies, setup, traffic);
+      this.#programs.set(key, program);
+    }
+    return program;
+  }
+
+  rules({ policies }: SelectedPolicies, setup: PortSetup, traffic: Traffic): readonly RuleCubes[] {
+    return this.#compiler.rules(policies, setup, traffic);
+  }
+
+  /** Where a rule or a resource is written. */
+  positionOf(ref: PolicyRef): SourcePosition | undefined {
+    return this.#written(ref).at;
+  }
+
+  /** What becomes of a witness here, and by what. */
+  decide(subject: Subject | undefined, setup: PortSetup, traffic: Traffic, witness: Witness): SideDecision {
+    if (subject === undefined) return { decision: 'deny', reason: 'the workload does not exist' };
+    if (!subject.injected) return { decision: 'allow', reason: 'no sidecar in front of the workload' };
+    const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
+    if (pipeline === undefined) return { decision: 'deny', reason: 'the port speaks HTTP: bytes are refused' };
+    return this.#handshake(subject, setup, witness) ?? this.#authorize(subject, setup.port, pipeline, witness);
+  }
+
+  #handshake(subject: Subject, setup: PortSetup, { request }: Witness): SideDecision | undefined {
+    const port = setup.port === OTHER_PORT ? undefined : setup.port;
+    const { mode, determinedBy } = this.peers.of(subject, port);
+    const principal = request.source?.principal;
+    const refuse = (reason: string): SideDecision => ({
+      decision: 'deny',
+      reason,
+      ...(determinedBy === undefined ? {} : this.#written(determinedBy)),
+    });
+    if (principal === undefined)
+      return mode === 'STRICT' ? refuse('mutual TLS is STRICT: plaintext is refused') : undefined;
+    if (mode === 'DISABLE') return refuse('mutual TLS is disabled: no caller can prove an identity');
+    const accepted = acceptedTrustDomains(this.config.settings).some((domain) => principal.startsWith(`${domain}/`));
+    return accepted ? undefined : { decision: 'deny', reason: 'the trust domain is not accepted' };
+  }
+
+  #authorize(subject: Subject, port: number, pipeline: Traffic, { request, verdicts }: Witness): SideDecision {
+    const program = new AuthorizationProgram(this.select(subject).policies, {
+      settings: this.config.settings,
+      port,
+      externalAuthorizer: ({ name }) => verdicts[name] ?? 'allow',
+    });
+    const { request: http, ...connection } = request;
+    const attributes = pipeline === 'http' && http !== undefined ? { ...connection, request: http } : connection;
+    const { decision, reason, determining } = program.decide(attributes);
+    const [ref] = determining;
+    return { decision, reason, ...(ref === undefined ? {} : this.#written(ref)) };
+  }
+
+  #written(by: PolicyRef): Pick<SideDecision, 'by' | 'at'> {
+    this.#origins ??= originsOf(this.config);
+    const origin = this.#origins.get(`${by.kind}/${by.namespace}/${by.name}`);
+    if (origin === undefined) return { by };
+    const { file, line, column } = by.rule === undefined ? origin : origin.position(['spec', 'rules', by.rule]);
+    return { by, at: { file, line, column } };
+  }
+}
+
+function originsOf(config: MeshConfig): ReadonlyMap<string, ResourceOrigin> {
+  const origins = new Map<string, ResourceOrigin>();
+  for (const { kind, metadata, origin } of [
+    ...config.authorizationPolicies,
+    ...config.peerAuthentications,
+    ...config.destinationRules,
+  ]) {
+    if (origin !== undefined) origins.set(`${kind}/${metadata.namespace}/${metadata.name}`, origin);
+  }
+  return origins;
+}
+
+const PORTS_NAMED = new WeakMap<AuthorizationPolicy, readonly number[]>();
+
+function portsNamed(policy: AuthorizationPolicy): readonly number[] {
+  let ports = PORTS_NAMED.get(policy);
+  if (ports === undefined) {
+    const lists = (policy.spec.rules ?? []).flatMap((rule) => [
+      ...(rule.to ?? []).flatMap(({ operation }) => [operation.ports, operation.notPorts]),
+      ...(rule.when ?? [])
+        .filter(({ key }) => key === 'destination.port')
+        .flatMap((when) => [when.values, when.notValues]),
+    ]);
+    ports = lists.flatMap((list) => (list ?? []).filter(isPort).map(Number));
+    PORTS_NAMED.set(policy, ports);
+  }
+  return ports;
+}
+
+/** A subject without a sidecar, or that does not exist, has no policies to ask. */
+export function bareProgram(subject: Subject | undefined): AccessProgram | undefined {
+  if (subject === undefined) return CLOSED;
+  return subject.injected ? undefined : OPEN;
+}
+
+/** The policies of a namespace, found by one of the labels they ask for. */
+class NamespacePolicies {
+  readonly #all: { readonly policy: AuthorizationPolicy; readonly order: number }[] = [];
+  readonly #unselective: number[] = [];
+  readonly #byLabel = new Map<string, number[]>();
+
+  add(policy: AuthorizationPolicy): void {
+    const order = this.#all.length;
+    this.#all.push({ policy, order });
+    const [label] = Object.entries(policy.spec.selector?.matchLabels ?? {});
+    if (label === undefined) {
+      this.#unselective.push(order);
+      return;
+    }
+    const key = label.join('=');
+    const list = this.#byLabel.get(key);
+    if (list === undefined) this.#byLabel.set(key, [order]);
+    else list.push(order);
+  }
+
+  selecting(labels: Readonly<Record<string, string>>): readonly AuthorizationPolicy[] {
+    const found = [...this.#unselective];
+    for (const label of Object.entries(labels)) found.push(...(this.#byLabel.get(label.join('=')) ?? []));
+    found.sort((a, b) => a - b);
+    return found.flatMap((order) => {
+      const policy = this.#all[order]?.policy;
+      return policy !== undefined && selects(policy.spec.selector?.matchLabels, labels) ? [policy] : [];
+    });
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What lies outside the model, said where it matters.
+ * @module
+ */
+import type { MeshConfig } from '../istio/mesh-config.ts';
+
+export interface RunFacts {
+  /** How many classes are listed at most, where there were more. */
+  readonly cut: number | undefined;
+  /** Arbitrary SPIFFE IDs combined in too many ways. */
+  readonly narrowed: boolean;
+  readonly hypothetical: boolean;
+}
+
+export function modelNotes(before: MeshConfig, after: MeshConfig, facts: RunFacts): readonly string[] {
+  const policies = [...before.authorizationPolicies, ...after.authorizationPolicies];
+  const keys = policies.flatMap(({ spec }) =>
+    (spec.rules ?? []).flatMap((rule) => (rule.when ?? []).map(({ key }) => key)),
+  );
+  const notes: string[] = [];
+  if (policies.some(({ spec }) => spec.action === 'CUSTOM')) {
+    notes.push('CUSTOM: the external authorizer may answer either way; what depends on its answer says so');
+  }
+  if (keys.some((key) => key.startsWith('experimental.'))) {
+    notes.push('dynamic metadata (`experimental.envoy.filters.…`) is opaque: it counts as absent');
+  }
+  const modes = [before.settings.pathNormalization, after.settings.pathNormalization];
+  if (modes[0] !== modes[1]) {
+    notes.push(
+      `path normalization changes from ${modes[0]} to ${modes[1]}: only paths that both leave alone are compared`,
+    );
+  }
+  if (
+    JSON.stringify(before.requestAuthentications.map(strip)) !== JSON.stringify(after.requestAuthentications.map(strip))
+  ) {
+    notes.push('RequestAuthentication changes: which tokens are accepted is outside the comparison');
+  }
+  if (facts.hypothetical) notes.push('no workload is declared: labels of selectors stand for workloads');
+  if (facts.narrowed) notes.push("identities: only those of Istio's own shape are compared");
+  if (facts.cut !== undefined) notes.push(`no more than ${facts.cut} classes are listed for one workload`);
+  return notes;
+}
+
+function strip({ metadata, spec }: MeshConfig['requestAuthentications'][number]): unknown {
+  return [metadata.namespace, metadata.name, spec];
+}

@@ -1,0 +1,192 @@
+/**
+ * Witnesses: one concrete request out of a region, in the shape of `authz --requests`, as short and familiar as the
+ * region allows.
+ * @module
+ */
+import { invariant } from '../core/invariant.ts';
+import type { PathNormalization } from '../istio/mesh-settings.ts';
+import { normalizePath } from '../policy/path-normalization.ts';
+import type { AuthorizationRequest, DestinationAttributes, HttpAttributes, Json } from '../policy/request.ts';
+import type { Traffic } from './access-program.ts';
+import type { BooleanLevel, ClassLevel, Level } from './level.ts';
+import { NUL } from './linear-pattern.ts';
+import { hitsOf } from './pattern-match.ts';
+import type { Region } from './region.ts';
+
+export interface Witness {
+  readonly request: AuthorizationRequest;
+  /** What the external authorizers that matter have to answer. */
+  readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
+}
+
+export interface WitnessFrame {
+  readonly destination: DestinationAttributes;
+  readonly traffic: Traffic;
+  readonly pathNormalization: PathNormalization;
+  /** Host header where nothing depends on it. */
+  readonly host: string;
+  /** Identities to choose from first. */
+  readonly principals: readonly string[];
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
+
+export function witnessOf(region: Region, levels: readonly Level[], frame: WitnessFrame): Witness {
+  const chosen = new Map(region.constraints.map(({ at, classes }) => [at, classes]));
+  const draft = new Draft(frame);
+  levels.forEach((level, at) => {
+    const classes = chosen.get(at);
+    if (level.kind === 'classes') draft.choose(level, classes);
+    else if (classes !== undefined) draft.answer(level, classes.includes(1));
+  });
+  return draft.finish();
+}
+
+class Draft {
+  readonly #frame: WitnessFrame;
+  readonly #texts = new Map<string, string>();
+  readonly #answers = new Map<
+    string,
+    { readonly level: BooleanLevel; readonly yes: number[]; readonly no: number[] }
+  >();
+  readonly #verdicts: Record<string, 'allow' | 'deny'> = {};
+
+  constructor(frame: WitnessFrame) {
+    this.#frame = frame;
+  }
+
+  choose(level: ClassLevel, classes: readonly number[] | undefined): void {
+    if (classes === undefined) {
+      // An address is always there, whatever it is; the rest has defaults.
+      if (level.name.endsWith('.ip')) this.#texts.set(level.name, level.classes[0]?.witness ?? '');
+      return;
+    }
+    const familiar = this.#familiar(level, classes);
+    if (familiar !== undefined) {
+      this.#texts.set(level.name, familiar);
+      return;
+    }
+    const candidates = classes.map((index) => level.classes[index]).filter((each) => each !== undefined);
+    candidates.sort(
+      (a, b) =>
+        Number(a.witness === undefined) - Number(b.witness === undefined) ||
+        Number(a.unusual) - Number(b.unusual) ||
+        (a.witness ?? '').length - (b.witness ?? '').length,
+    );
+    const absent = candidates.find((each) => each.witness === undefined);
+    // Plain text, no token and no server name are the smallest requests there are.
+    const text = absent === undefined ? candidates[0]?.witness : undefined;
+    if (text !== undefined) this.#texts.set(level.name, text);
+  }
+
+  /** A text people know, where one is in the classes; `undefined` also where the attribute had better be absent. */
+  #familiar(level: ClassLevel, classes: readonly number[]): string | undefined {
+    if (classes.some((index) => level.classes[index]?.witness === undefined)) return undefined;
+    const known = this.#candidates(level);
+    const own = classes.find((index) => known.includes(level.classes[index]?.witness ?? ''));
+    if (own !== undefined) return level.classes[own]?.witness;
+    const allowed = new Set(classes.map((index) => level.classes[index]?.hits.join('')));
+    return known.find((text) => allowed.has(hitsOf(level.values, text).join('')));
+  }
+
+  #candidates(level: ClassLevel): readonly string[] {
+    if (level.name === 'method') return METHODS;
+    if (level.name === 'principal') return this.#frame.principals;
+    return level.name === 'host' ? [this.#frame.host] : [];
+  }
+
+  answer(level: BooleanLevel, yes: boolean): void {
+    const { attribute, attributeKey, id } = level.atom;
+    if (attribute.kind === 'verdict') {
+      this.#verdicts[attribute.provider] = yes ? 'deny' : 'allow';
+      return;
+    }
+    const known = this.#answers.get(attributeKey) ?? { level, yes: [], no: [] };
+    (yes ? known.yes : known.no).push(id);
+    this.#answers.set(attributeKey, known);
+  }
+
+  finish(): Witness {
+    const { destination, traffic } = this.#frame;
+    const text = (name: string): string | undefined => this.#texts.get(name);
+    const [principal, ip, remoteIp] = [text('principal'), text('source.ip'), text('remote.ip')];
+    const destinationIp = text('destination.ip');
+    const sni = text('sni');
+    return {
+      request: {
+        destination: { ...destination, ...(destinationIp === undefined ? {} : { ip: destinationIp }) },
+        source: {
+          ...(principal === undefined ? {} : { principal }),
+          ...(ip === undefined ? {} : { ip }),
+          ...(remoteIp === undefined ? {} : { remoteIp }),
+        },
+        ...(sni === undefined ? {} : { connection: { sni } }),
+        ...(traffic === 'tcp' ? {} : { request: this.#http() }),
+      },
+      verdicts: this.#verdicts,
+    };
+  }
+
+  #http(): HttpAttributes {
+    const headers: Record<string, string | readonly string[]> = {};
+    const claims: Record<string, Json> = {};
+    for (const { level, yes, no } of this.#answers.values()) {
+      const texts = level.group?.texts(yes, no);
+      invariant(texts !== undefined, 'a region of the diagram has a witness');
+      if (texts.length === 0) continue;
+      const { attribute } = level.atom;
+      const value = texts.length === 1 ? (texts[0] ?? '') : texts;
+      if (attribute.kind === 'header') headers[attribute.name] = value;
+      if (attribute.kind === 'claim') setClaim(claims, attribute.path, value);
+    }
+    const token = this.#texts.get('token');
+    if (token !== undefined) {
+      const [issuer = '', subject] = token.split(NUL);
+      claims['iss'] = issuer;
+      if (subject !== undefined) claims['sub'] = subject;
+    }
+    return {
+      method: this.#texts.get('method') ?? 'GET',
+      host: this.#texts.get('host') ?? this.#frame.host,
+      path: rawPath(this.#texts.get('path') ?? '/', this.#frame.pathNormalization),
+      ...(Object.keys(headers).length === 0 ? {} : { headers }),
+      ...(Object.keys(claims).length === 0 ? {} : { auth: { claims } }),
+    };
+  }
+}
+
+/** `scope` and its like are split at blanks, so that a list is needed where a text has one. */
+const SPLIT: ReadonlySet<string> = new Set(['scope', 'permission']);
+
+function setClaim(claims: Record<string, Json>, path: readonly string[], value: Json): void {
+  const [first = '', ...rest] = path;
+  if (rest.length === 0) {
+    claims[first] = SPLIT.has(first) && typeof value === 'string' ? [value] : value;
+    return;
+  }
+  const inner = claims[first];
+  const nested: Record<string, Json> = isRecord(inner) ? { ...inner } : {};
+  setClaim(nested, rest, value);
+  claims[first] = nested;
+}
+
+function isRecord(value: Json | undefined): value is Record<string, Json> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A path that normalises to `path`; itself, unless it has an escape that normalisation would undo. */
+function rawPath(path: string, mode: PathNormalization): string {
+  if (isReadAs(path, path, mode)) return path;
+  // `%4%31` becomes `%41`, and stays so: normalisation runs once.
+  const escaped = path.replace(
+    /%([0-9a-fA-F])([0-9a-fA-F])/g,
+    (_, first: string, second: string) => `%${first}%${second.charCodeAt(0).toString(16)}`,
+  );
+  invariant(isReadAs(escaped, path, mode), `no path is normalised to ${path}`);
+  return escaped;
+}
+
+function isReadAs(raw: string, path: string, mode: PathNormalization): boolean {
+  const question = path.indexOf('?');
+  return normalizePath(raw, mode) === (question < 0 ? path : path.slice(0, question));
+}

@@ -1,0 +1,130 @@
+/**
+ * A first policy-test file for a configuration: what its policies allow today, as a closed world, so that the next change
+ * of theirs shows.
+ * @module
+ */
+import { relative } from 'node:path';
+import { Document } from 'yaml';
+import { mutate } from '../analysis/index.ts';
+import { MeshError } from '../core/index.ts';
+import { type MeshConfig, policyResources } from '../istio/index.ts';
+import { Mesh } from '../mesh/index.ts';
+import { boundaryPools, boundaryTargets } from './boundary-requests.ts';
+import type { AllowEntry } from './test-schema.ts';
+
+export interface FirstTestFile {
+  readonly text: string;
+  /** Callers, targets and requests it holds. */
+  readonly cases: number;
+}
+
+/** Requests a target: more than this nobody reads. */
+const REQUESTS_MAX = 24;
+
+/**
+ * Asks the model what every workload may do today and writes it down.
+ * @param manifests paths of the configuration, as the file is to name them
+ * @throws MeshError `ERR_TEST_INVALID` where the configuration has nothing to call
+ */
+export async function firstTestFile(
+  config: MeshConfig,
+  options: { readonly name: string; readonly manifests: readonly string[] },
+): Promise<FirstTestFile> {
+  await using mesh = await Mesh.start({ config });
+  const targets = boundaryTargets(mesh.compiled);
+  if (targets.length === 0)
+    throw new MeshError(
+      'ERR_TEST_INVALID',
+      'nothing can be called: the manifests hold no Service that selects a workload; name the topology too',
+    );
+  const callers = [...config.workloads.map(({ namespace, name }) => `${namespace}/${name}`), 'outside'];
+  const chosen = await chooseRequests(mesh, targets, callers);
+  const matrix = targets.flatMap((to) => {
+    const requests = chosen.get(to) ?? [];
+    const allow = callers.flatMap((from): readonly (string | AllowEntry)[] => {
+      const allowed = requests.filter((request) => mesh.predict({ ...request, from, to }).result === 'allow');
+      if (allowed.length === 0) return [];
+      return allowed.length === requests.length ? [from] : [{ from, requests: allowed.map(requestLine) }];
+    });
+    return [{ name: `who may call ${to}`, to, requests: requests.map(requestLine), allow }];
+  });
+  const document = new Document({
+    apiVersion: 'meshproof.dev/v1alpha1',
+    kind: 'MeshTest',
+    metadata: { name: options.name },
+    policies: options.manifests,
+    matrix,
+  });
+  document.commentBefore = ` yaml-language-server: $schema=https://unpkg.com/meshproof/schema/mesh-test.json
+ What the policies allow today. A caller that is not listed must be refused; move requests that ought to be refused out
+ of \`allow\`, and run \`meshproof test\`.`;
+  return {
+    text: document.toString({ lineWidth: 0, flowCollectionPadding: true }),
+    cases: matrix.reduce((sum, { requests }) => sum + requests.length * callers.length, 0),
+  };
+}
+
+interface Choice {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** Requests that tell callers apart, and then, for every small change of the policies, one that would notice it. */
+async function chooseRequests(
+  mesh: Mesh,
+  targets: readonly string[],
+  callers: readonly string[],
+): Promise<ReadonlyMap<string, readonly Choice[]>> {
+  const original = mesh.config;
+  const answersTo = (to: string, request: Choice): string =>
+    callers.map((from) => mesh.predict({ ...request, from, to }).result).join();
+  const worlds = targets.map((to) => {
+    const { methods, paths } = boundaryPools(narrowed(original, to));
+    const answers = new Map<Choice, string>();
+    for (const path of paths) {
+      for (const method of methods) {
+        const request = { method, path };
+        answers.set(request, answersTo(to, request));
+      }
+    }
+    const chosen = new Map<string, Choice>();
+    for (const [request, answer] of answers) if (!chosen.has(answer)) chosen.set(answer, request);
+    return { to, answers, chosen: [...chosen.values()].slice(0, REQUESTS_MAX) };
+  });
+  for (const { config } of mutate(original)) {
+    await mesh.simulation.reconfigure(config, { applied: [], removed: [] });
+    const notices = (to: string, request: Choice, answer: string | undefined): boolean =>
+      answersTo(to, request) !== answer;
+    if (worlds.some(({ to, chosen, answers }) => chosen.some((each) => notices(to, each, answers.get(each))))) continue;
+    for (const { to, chosen, answers } of worlds) {
+      if (chosen.length >= REQUESTS_MAX) continue;
+      const found = [...answers].find(([request, answer]) => notices(to, request, answer));
+      if (found === undefined) continue;
+      chosen.push(found[0]);
+      break;
+    }
+  }
+  await mesh.simulation.reconfigure(original, { applied: [], removed: [] });
+  return new Map(worlds.map(({ to, chosen }) => [to, chosen]));
+}
+
+/** Only the policies that can reach the target's namespace. */
+function narrowed(config: MeshConfig, to: string): MeshConfig {
+  const namespace = to.slice(0, to.indexOf('/'));
+  const { rootNamespace } = config.settings;
+  const near = policyResources(config).filter(
+    ({ metadata }) => metadata.namespace === namespace || metadata.namespace === rootNamespace,
+  );
+  return { ...config, authorizationPolicies: near.filter((policy) => policy.kind === 'AuthorizationPolicy') };
+}
+
+/** As a test file may write a request in one line. */
+function requestLine({ method, path }: Choice): string {
+  return `${method} ${path}`;
+}
+
+/** How a test file names a manifest: from its own folder. */
+export function manifestPath(manifest: string, folder: string): string {
+  const path = relative(folder, manifest);
+  return path === '' ? '.' : path.startsWith('.') ? path : `./${path}`;
+}

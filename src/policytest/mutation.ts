@@ -1,0 +1,128 @@
+/**
+ * Mutation score: how many small wrong versions of the policies the tests of a suite notice.
+ *
+ * Every mutant is tried at the model level, the static tests first and the timeline where they notice nothing. A mutant
+ * that no test notices is held against the original by requests on the edges of both: one that they answer differently
+ * is the witness a missing test would use. Where there is none the exact diff decides whether the two differ at all.
+ * @module
+ */
+import { diff, mutate, type Mutant } from '../analysis/index.ts';
+import { MeshError } from '../core/index.ts';
+import type { MeshConfig } from '../istio/index.ts';
+import { Mesh } from '../mesh/index.ts';
+import type { MeshRequest, Outcome } from '../sim/index.ts';
+import { boundaryRequests } from './boundary-requests.ts';
+import { type MutantResult, mutationReport, type MutationReport } from './mutation-report.ts';
+import { runSuite } from './run-suite.ts';
+import { isInShard, type Shard } from './selection.ts';
+import type { Suite } from './suite.ts';
+import { Judge } from './verdict.ts';
+
+export interface MutationOptions {
+  readonly shard?: Shard;
+  readonly onMutant?: (result: MutantResult) => void;
+}
+
+/** @throws MeshError `ERR_TEST_INVALID` where the suite's own tests do not pass */
+export async function mutationScore(suite: Suite, options: MutationOptions = {}): Promise<MutationReport> {
+  await using trial = await Trial.start(suite);
+  const results: MutantResult[] = [];
+  for (const mutant of mutate(suite.config)) {
+    if (options.shard !== undefined && !isInShard(`${suite.file} ${mutant.id}`, options.shard)) continue;
+    const result = await trial.judge(mutant);
+    results.push(result);
+    options.onMutant?.(result);
+  }
+  return mutationReport(results);
+}
+
+class Trial implements AsyncDisposable {
+  readonly #suite: Suite;
+  readonly #mesh: Mesh;
+  readonly #edges: readonly MeshRequest[];
+  readonly #answers: readonly Outcome[];
+
+  private constructor(suite: Suite, mesh: Mesh) {
+    this.#suite = suite;
+    this.#mesh = mesh;
+    this.#edges = boundaryRequests(suite.config);
+    this.#answers = this.#edges.map((request) => mesh.predict(request));
+  }
+
+  static async start(suite: Suite): Promise<Trial> {
+    const { config, seed, start } = suite;
+    const mesh = await Mesh.start({ config, seed, start });
+    const trial = new Trial(suite, mesh);
+    const [failing] = (await runSuite(suite, { level: 'model' })).filter(({ status }) => status === 'failed');
+    if (failing !== undefined) {
+      await mesh.close();
+      throw new MeshError('ERR_TEST_INVALID', `mutants need tests that pass, and \`${failing.id}\` fails`);
+    }
+    return trial;
+  }
+
+  async judge(mutant: Mutant): Promise<MutantResult> {
+    const { id, operator, file, line, config } = mutant;
+    const base = {
+      id,
+      suite: this.#suite.file,
+      operator,
+      ...(file === undefined ? {} : { file }),
+      ...(line === undefined ? {} : { line }),
+    };
+    await this.#mesh.simulation.reconfigure(config, { applied: [], removed: [] });
+    const killedBy = this.#noticed() ?? (await this.#noticedInTime(config));
+    if (killedBy !== undefined) return { ...base, fate: 'killed', killedBy };
+    const witness = this.#witness();
+    if (witness !== undefined) return { ...base, fate: 'survived', witness };
+    const [difference] = diff(this.#suite.config, config).findings;
+    return difference === undefined
+      ? { ...base, fate: 'equivalent' }
+      : { ...base, fate: 'survived', difference: difference.summary };
+  }
+
+  #noticed(): string | undefined {
+    const judge = new Judge(this.#mesh.compiled);
+    return this.#suite.cases.find(
+      ({ step, skip, expect, request }) =>
+        step === undefined &&
+        skip === undefined &&
+        judge.differences(expect, request, this.#mesh.predict(request)).length > 0,
+    )?.id;
+  }
+
+  async #noticedInTime(config: MeshConfig): Promise<string | undefined> {
+    const select = ({ step }: { readonly step?: number }): boolean => step !== undefined;
+    if (!this.#suite.cases.some(select)) return undefined;
+    const results = await runSuite(this.#suite, { level: 'model', config, bail: true, select });
+    return results.find(({ status }) => status === 'failed')?.id;
+  }
+
+  #witness(): MutantResult['witness'] | undefined {
+    for (const [index, request] of this.#edges.entries()) {
+      const original = this.#answers[index];
+      if (original === undefined) continue;
+      const mutant = this.#mesh.predict(request);
+      const detail = difference(original, mutant);
+      if (detail === undefined) continue;
+      return {
+        request,
+        original: original.result,
+        mutant: mutant.result,
+        ...(original.result === mutant.result ? { detail } : {}),
+      };
+    }
+    return undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#mesh.close();
+  }
+}
+
+function difference(original: Outcome, mutant: Outcome): string | undefined {
+  if (original.result !== mutant.result) return `${original.result} becomes ${mutant.result}`;
+  if (original.status !== mutant.status) return `status ${original.status} becomes ${mutant.status}`;
+  const [before, after] = [original.connection.security, mutant.connection.security];
+  return before === after ? undefined : `${before} becomes ${after}`;
+}

@@ -1,0 +1,118 @@
+/**
+ * Trying a law on many cases with fast-check, and what is said when it breaks: the smallest world as YAML, seed and path,
+ * and a file that replays it.
+ * @module
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { counterexampleText } from './counterexample.ts';
+import { lawCase } from './law-cases.ts';
+import { type Law, LAWS, type LawCase, type LawName, type LawSubject, MESHPROOF } from './laws.ts';
+
+export interface AssertLawOptions {
+  /** What is held to the law. @defaultValue the product itself */
+  readonly subject?: Partial<LawSubject>;
+  /** @defaultValue 1000, and 10 for laws that start a mesh */
+  readonly numRuns?: number;
+  /** @defaultValue `FC_SEED`, or a fixed one */
+  readonly seed?: number;
+  /** Goes on from where a failure was found; with its seed. @defaultValue `FC_PATH` */
+  readonly path?: string;
+  /** Where counterexamples are written; nowhere where it is `false`. @defaultValue `.meshproof/counterexamples` */
+  readonly counterexamples?: string | false;
+}
+
+/** A law that broke. `sample` is the smallest case that was found. */
+export class LawViolation extends Error {
+  override readonly name: string = 'LawViolation';
+  readonly law: LawName;
+  readonly sample: LawCase;
+  readonly violation: string;
+  readonly seed: number;
+  readonly path: string;
+
+  constructor(message: string, facts: Pick<LawViolation, 'law' | 'sample' | 'violation' | 'seed' | 'path'>) {
+    super(message);
+    this.law = facts.law;
+    this.sample = facts.sample;
+    this.violation = facts.violation;
+    this.seed = facts.seed;
+    this.path = facts.path;
+  }
+}
+
+/** The property of fast-check behind a law, for `fc.assert`, `fc.check` or `it.prop`. */
+export function lawProperty(name: LawName, subject: Partial<LawSubject> = {}): fc.IAsyncProperty<[LawCase]> {
+  const held: LawSubject = { ...MESHPROOF, ...subject };
+  return fc.asyncProperty(lawCase(name), async (sample) => {
+    const violation = await LAWS[name].check(sample, held);
+    if (violation !== undefined) throw new Error(violation);
+  });
+}
+
+const FIXED_SEED = 20_260_101;
+
+/** Seed, path and number of runs from `FC_SEED`, `FC_PATH` and `FC_NUM_RUNS`; `MESHPROOF_SHARD=i/n` splits seed and runs. */
+export function propertyParameters(
+  numRuns: number,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): { readonly seed: number; readonly numRuns: number; readonly path?: string } {
+  const { FC_SEED, FC_PATH, FC_NUM_RUNS, MESHPROOF_SHARD = '1/1' } = environment;
+  const [index = 1, count = 1] = MESHPROOF_SHARD.split('/').map(Number);
+  const runs = Math.max(1, Math.ceil(Number(FC_NUM_RUNS ?? numRuns) / count));
+  const seed = Number(FC_SEED ?? FIXED_SEED) + (FC_PATH === undefined ? index - 1 : 0);
+  return { seed, numRuns: runs, ...(FC_PATH === undefined ? {} : { path: FC_PATH }) };
+}
+
+/** @throws LawViolation where the law breaks */
+export async function assertLaw(name: LawName, options: AssertLawOptions = {}): Promise<void> {
+  const law = LAWS[name];
+  const defaults = propertyParameters(options.numRuns ?? (law.starts ? 10 : 1000));
+  const path = options.path ?? defaults.path;
+  const details = await fc.check(lawProperty(name, options.subject), {
+    seed: options.seed ?? defaults.seed,
+    numRuns: options.numRuns ?? defaults.numRuns,
+    ...(path === undefined ? {} : { path }),
+  });
+  if (!details.failed) return;
+  const [sample] = details.counterexample ?? [];
+  if (sample === undefined) throw new Error(fc.defaultReportMessage(details));
+  const violation =
+    details.errorInstance instanceof Error ? details.errorInstance.message : String(details.errorInstance);
+  throw violationOf(law, sample, {
+    violation,
+    seed: details.seed,
+    path: details.counterexamplePath ?? '',
+    folder: options.counterexamples ?? join('.meshproof', 'counterexamples'),
+    runs: details.numRuns,
+    shrinks: details.numShrinks,
+  });
+}
+
+interface Finding {
+  readonly violation: string;
+  readonly seed: number;
+  readonly path: string;
+  readonly folder: string | false;
+  readonly runs: number;
+  readonly shrinks: number;
+}
+
+function violationOf(law: Law, sample: LawCase, finding: Finding): LawViolation {
+  const { violation, seed, path, folder, runs, shrinks } = finding;
+  const lines = [
+    `the law ${law.name} does not hold: ${law.claim}`,
+    violation,
+    fc.stringify(sample),
+    `found after ${runs} runs, shrunk ${shrinks} times; again with { seed: ${seed}, path: '${path}', endOnFailure: true }`,
+    `or FC_SEED=${seed} FC_PATH=${path}`,
+  ];
+  if (folder !== false) {
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, `${law.name}-${seed}.yaml`);
+    writeFileSync(file, counterexampleText({ law, sample, violation, found: { seed, path } }));
+    lines.push(`replay: npx meshproof replay ${file}`);
+  }
+  return new LawViolation(lines.join('\n'), { law: law.name, sample, violation, seed, path });
+}

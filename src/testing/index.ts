@@ -1,0 +1,32 @@
+/**
+ * The property-testing kit: arbitraries of whole meshes, laws ready to assert, counterexamples that replay.
+ * Needs fast-check.
+ * @module
+ */
+export {
+  authorizationPolicy,
+  authorizationRule,
+  peerAuthentication,
+  request,
+  spiffeId,
+  world,
+  type WorldConstraints,
+} from './arbitraries.ts';
+export { assertLaw, type AssertLawOptions, lawProperty, LawViolation, propertyParameters } from './assert-law.ts';
+export { type Counterexample, counterexampleText, readCounterexample } from './counterexample.ts';
+export { lawCase } from './law-cases.ts';
+export {
+  type Law,
+  type LawCase,
+  lawNamed,
+  type LawName,
+  LAWS,
+  type LawSubject,
+  type MeshSubject,
+  MESHPROOF,
+  reversed,
+  type Verdict,
+} from './laws.ts';
+export { manifestsOf } from './manifests.ts';
+export { type MeshCommand, type MeshCommandOptions, meshCommands, type MeshModel, meshModel } from './mesh-commands.ts';
+export { authorizationRequests, requestText, type World } from './world.ts';

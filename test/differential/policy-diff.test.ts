@@ -1,0 +1,144 @@
+/**
+ * The exact diff against brute force: on generated pairs of configurations every sampled request must get a different
+ * answer from the naive evaluator exactly where the decision diagram says so; and every witness tells the sides apart.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AccessCompiler, type PortSetup, type Traffic } from '../../src/analysis/access-program.ts';
+import { AtomTable } from '../../src/analysis/atom.ts';
+import { readForClasses, resultFor } from '../../src/analysis/classification.ts';
+import { diff } from '../../src/analysis/index.ts';
+import { walkJointly, type Walk } from '../../src/analysis/joint-walk.ts';
+import { LevelFactory } from '../../src/analysis/level.ts';
+import { MeshSide } from '../../src/analysis/mesh-side.ts';
+import type { MeshConfig } from '../../src/istio/index.ts';
+import type { AuthorizationRequest, Json } from '../../src/policy/index.ts';
+import { config, request } from './authorization-worlds.ts';
+import { naiveAuthorize } from './naive-authorization.ts';
+
+const SEED = Number(process.env['FC_SEED'] ?? 20_261_124);
+const PAIRS = process.env['MESHPROOF_LONG'] === undefined ? 30 : 2000;
+const REQUESTS = 60;
+const ISTIO_SHAPE = /^[^/]+\/ns\/[a-z0-9-]+\/sa\/[^/]+$/;
+const TRUST_DOMAINS = ['cluster.local', 'old-td', 'new-td', 'other', 'x', 'td', 'ns'];
+const REFUSING: ReadonlySet<string> = new Set(['authz', 'web']);
+const answer = (provider: string): 'allow' | 'deny' => (REFUSING.has(provider) ? 'deny' : 'allow');
+
+/** Two configurations that share most policies: some are dropped, some added, some moved to the other's place. */
+const pair = fc
+  .record({ one: config, other: config, keep: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }) })
+  .map(({ one, other, keep }) => {
+    const settings = { ...one.settings, caTrustDomains: TRUST_DOMAINS };
+    const before = { ...one, settings };
+    const kept = one.authorizationPolicies.filter((_, i) => keep[i] !== false);
+    const added = other.authorizationPolicies
+      .filter((_, i) => keep[i] === false)
+      .map((policy) => ({ ...policy, metadata: { ...policy.metadata, name: `q-${policy.metadata.name}` } }));
+    return { before, after: { ...before, authorizationPolicies: [...added, ...kept] } };
+  });
+
+/** What can arrive at a sidecar: addresses are there, a token has an issuer, HTTP has a host. */
+function realistic(asked: AuthorizationRequest): AuthorizationRequest {
+  const { request: http, source, destination, connection } = asked;
+  const ip = source?.ip ?? '10.0.0.5';
+  return {
+    destination: { namespace: 'foo', workload: 'httpbin', port: destination.port, ip: destination.ip ?? '10.0.0.9' },
+    source: { ...source, ip, remoteIp: source?.remoteIp ?? ip },
+    ...(connection === undefined || source?.principal === undefined ? {} : { connection }),
+    ...(http === undefined
+      ? {}
+      : {
+          request: {
+            ...http,
+            host: http.host ?? 'httpbin',
+            ...(http.auth === undefined ? {} : { auth: withIssuer(http.auth) }),
+          },
+        }),
+  };
+}
+
+function withIssuer(auth: NonNullable<NonNullable<AuthorizationRequest['request']>['auth']>): typeof auth {
+  const { principal, claims = {}, ...rest } = auth;
+  const slash = principal?.lastIndexOf('/') ?? -1;
+  const issuer = principal === undefined || principal.startsWith('/') ? 'iss' : principal.slice(0, slash);
+  const texts: Record<string, Json> = { ...claims, iss: typeof claims['iss'] === 'string' ? claims['iss'] : issuer };
+  if (typeof texts['sub'] !== 'string') delete texts['sub'];
+  if (principal !== undefined && texts['sub'] === undefined) texts['sub'] = principal.slice(slash + 1);
+  return { ...rest, claims: texts };
+}
+
+function walkOf(
+  { before, after }: { readonly before: MeshConfig; readonly after: MeshConfig },
+  port: number,
+  traffic: Traffic,
+): Walk & { readonly narrowed: boolean } {
+  const atoms = new AtomTable();
+  const setup: PortSetup = { port, protocol: 'unknown', mode: 'PERMISSIVE' };
+  const program = (world: MeshConfig): ReturnType<AccessCompiler['program']> => {
+    const side = new MeshSide(world, atoms, new Map());
+    const subject = side.subject('foo/httpbin');
+    const policies = subject === undefined ? [] : side.select(subject).policies;
+    return new AccessCompiler(world.settings, atoms).program(policies, setup, traffic);
+  };
+  const factory = new LevelFactory({ pathNormalization: before.settings.pathNormalization, identities: 'spiffe' });
+  return { ...walkJointly(program(before), program(after), factory), narrowed: factory.narrowed };
+}
+
+describe('the exact diff', () => {
+  it(`answers as brute force does (seed ${SEED})`, () => {
+    const seen = { allowed: 0, denied: 0, none: 0, raw: 0, badPath: 0 };
+    fc.assert(
+      fc.property(pair, fc.array(request, { minLength: 20, maxLength: REQUESTS, size: 'max' }), (worlds, asked) => {
+        const walks = new Map<string, ReturnType<typeof walkOf>>();
+        for (const each of asked.map(realistic)) {
+          const { port } = each.destination;
+          const traffic = each.request === undefined ? 'tcp' : 'http';
+          const key = `${port} ${traffic}`;
+          const walk = walks.get(key) ?? walkOf(worlds, port, traffic);
+          walks.set(key, walk);
+          const [before, after] = [worlds.before, worlds.after].map((world) => naiveAuthorize(world, each, answer));
+          const read = readForClasses(each, worlds.before.settings.pathNormalization, REFUSING);
+          if (read === undefined) {
+            seen.badPath++;
+            continue;
+          }
+          if (walk.narrowed && each.source?.principal !== undefined && !ISTIO_SHAPE.test(each.source.principal))
+            continue;
+          const expected =
+            before?.decision === after?.decision ? 'none' : after?.decision === 'allow' ? 'allowed' : 'denied';
+          expect(resultFor(walk, read), JSON.stringify(each)).toBe(expected);
+          seen[expected]++;
+          if (traffic === 'tcp') seen.raw++;
+        }
+      }),
+      { numRuns: PAIRS, seed: SEED, endOnFailure: true },
+    );
+    for (const kind of ['allowed', 'denied', 'none', 'raw', 'badPath'] as const)
+      expect(seen[kind], kind).toBeGreaterThan(20);
+  });
+
+  it('finds a witness for every difference, and every witness tells the sides apart', () => {
+    const seen = { findings: 0, http: 0, tcp: 0 };
+    fc.assert(
+      fc.property(pair, (worlds) => {
+        const { findings } = diff(worlds.before, worlds.after, { regionsMax: 20 });
+        for (const finding of findings) {
+          const verdict = (name: string): 'allow' | 'deny' => finding.verdicts[name] ?? 'allow';
+          const workload = finding.witness.destination.workload;
+          if (workload === undefined) continue;
+          const [before, after] = [worlds.before, worlds.after].map((world) =>
+            naiveAuthorize(world, finding.witness, verdict),
+          );
+          expect([before?.decision, after?.decision], JSON.stringify(finding)).toEqual(
+            finding.kind === 'newly-allowed' ? ['deny', 'allow'] : ['allow', 'deny'],
+          );
+          seen.findings++;
+          if (finding.traffic === 'tcp') seen.tcp++;
+          else seen.http++;
+        }
+      }),
+      { numRuns: PAIRS, seed: SEED, endOnFailure: true },
+    );
+    for (const [kind, count] of Object.entries(seen)) expect(count, kind).toBeGreaterThan(5);
+  });
+});

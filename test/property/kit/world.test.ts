@@ -1,0 +1,121 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseManifests } from '../../../src/istio/index.ts';
+import { Mesh } from '../../../src/mesh/index.ts';
+import { compileAuthorization } from '../../../src/policy/index.ts';
+import {
+  authorizationRequests,
+  manifestsOf,
+  meshCommands,
+  meshModel,
+  propertyParameters,
+  request,
+  spiffeId,
+  world,
+} from '../../../src/testing/index.ts';
+
+const { seed } = propertyParameters(1);
+const LONG = process.env['MESHPROOF_LONG'] === '1';
+
+/** Without what reading adds: places, reasons, the ConfigMap the settings came from. */
+function plain(value: unknown): unknown {
+  const left = new Set(['origin', 'injectionReason', 'configData']);
+  return JSON.parse(JSON.stringify(value, (key, each: unknown) => (left.has(key) ? undefined : each)));
+}
+
+describe(`world() (seed ${seed})`, () => {
+  it('is a valid mesh that reads back from its manifests', () => {
+    fc.assert(
+      fc.property(world(), ({ config }) => {
+        expect(plain(parseManifests(manifestsOf(config)))).toEqual(plain(config));
+      }),
+      { seed, numRuns: 150 },
+    );
+  });
+
+  it('prints as Istio YAML', () => {
+    const [sample] = fc
+      .sample(world({ actions: ['DENY'], maxPolicies: 1 }), { seed: 3, numRuns: 20 })
+      .filter(({ config }) => config.authorizationPolicies.length > 0);
+    const text = fc.stringify(sample);
+    expect(text).toContain('kind: AuthorizationPolicy');
+    expect(text).toContain('# requests:');
+  });
+
+  it('puts requests on both sides of its policies', () => {
+    const seen = { allow: 0, deny: 0 };
+    for (const each of fc.sample(world({ modes: [] }), { seed, numRuns: 300 })) {
+      const compiled = compileAuthorization(each.config);
+      for (const asked of authorizationRequests(each)) seen[compiled.authorize(asked).decision]++;
+    }
+    const share = seen.allow / (seen.allow + seen.deny);
+    expect(share).toBeGreaterThan(0.2);
+    expect(share).toBeLessThan(0.8);
+  });
+
+  it('lets more requests of its own be drawn', () => {
+    const [within] = fc.sample(world(), { seed, numRuns: 1 });
+    if (within === undefined) throw new Error('no sample');
+    const drawn = fc.sample(request({ world: within }), { seed, numRuns: 50 });
+    expect(authorizationRequests({ ...within, requests: drawn })).toHaveLength(50);
+  });
+
+  it('shrinks to one workload and no policy', () => {
+    const never = fc.property(world(), ({ config }) => config.workloads.length === 0);
+    const config = fc.check(never, { seed, numRuns: 1 }).counterexample?.[0].config;
+    expect(config?.workloads).toHaveLength(1);
+    expect(config?.authorizationPolicies).toEqual([]);
+    expect(config?.peerAuthentications).toEqual([]);
+  });
+});
+
+describe('spiffeId()', () => {
+  it('keeps to the trust domain that is asked for', () => {
+    fc.assert(
+      fc.property(spiffeId({ trustDomain: 'a.example' }), (id) => id.startsWith('spiffe://a.example/ns/')),
+      { seed },
+    );
+  });
+});
+
+describe('meshCommands()', () => {
+  const [within] = fc
+    .sample(world({ maxWorkloads: 4, maxPolicies: 2 }), { seed: 5, numRuns: 30 })
+    .filter(({ config }) => config.workloads.length >= 3);
+  if (within === undefined) throw new Error('no sample');
+
+  it('keeps wire and model together through changes, rotation, outages, restarts and wrong clocks', async () => {
+    await fc.assert(
+      fc.asyncProperty(meshCommands({ world: within, maxCommands: 20 }), async (commands) => {
+        await using mesh = await Mesh.start({ config: within.config });
+        await fc.asyncModelRun(() => ({ model: meshModel(within), real: mesh }), commands);
+      }),
+      { seed, numRuns: LONG ? 300 : 15 },
+    );
+  });
+
+  it('finds a mesh that forgets what was applied, and prints the run that shows it', async () => {
+    const details = await fc.check(
+      fc.asyncProperty(meshCommands({ world: within, maxCommands: 20 }), async (commands) => {
+        await using mesh = await Mesh.start({ config: within.config });
+        mesh.apply = () => Promise.resolve();
+        await fc.asyncModelRun(() => ({ model: meshModel(within), real: mesh }), commands);
+      }),
+      { seed, numRuns: 100 },
+    );
+    expect(details.failed).toBe(true);
+    const text = fc.stringify(details.counterexample?.[0]);
+    expect(text).toMatch(/apply\(.*(?:call|remove)\(/);
+    expect(text).toContain('replayPath');
+  });
+
+  it('races calls against changes without a call that is answered by half a configuration', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), meshCommands({ world: within, maxCommands: 8 }), async (scheduler, commands) => {
+        await using mesh = await Mesh.start({ config: within.config });
+        await fc.scheduledModelRun(scheduler, () => ({ model: meshModel(within), real: mesh }), commands);
+      }),
+      { seed, numRuns: LONG ? 100 : 5 },
+    );
+  });
+});
