@@ -17,7 +17,10 @@ import { config, request } from './authorization-worlds.ts';
 import { naiveAuthorize } from './naive-authorization.ts';
 
 const SEED = Number(process.env['FC_SEED'] ?? 20_261_124);
-const PAIRS = process.env['MESHPROOF_LONG'] === undefined ? 30 : 2000;
+const LONG = process.env['MESHPROOF_LONG'] !== undefined;
+const PAIRS = LONG ? 2000 : 40;
+/** Many rules over many attributes at once take long; a few find the same mistakes. */
+const RULES_MAX = LONG ? 40 : 3;
 const REQUESTS = 60;
 const ISTIO_SHAPE = /^[^/]+\/ns\/[a-z0-9-]+\/sa\/[^/]+$/;
 const TRUST_DOMAINS = ['cluster.local', 'old-td', 'new-td', 'other', 'x', 'td', 'ns'];
@@ -25,8 +28,16 @@ const REFUSING: ReadonlySet<string> = new Set(['authz', 'web']);
 const answer = (provider: string): 'allow' | 'deny' => (REFUSING.has(provider) ? 'deny' : 'allow');
 
 /** Two configurations that share most policies: some are dropped, some added, some moved to the other's place. */
+const light = config.map((world) => ({
+  ...world,
+  authorizationPolicies: world.authorizationPolicies.map((policy) => ({
+    ...policy,
+    spec: { ...policy.spec, rules: (policy.spec.rules ?? []).slice(0, RULES_MAX) },
+  })),
+}));
+
 const pair = fc
-  .record({ one: config, other: config, keep: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }) })
+  .record({ one: light, other: light, keep: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }) })
   .map(({ one, other, keep }) => {
     const settings = { ...one.settings, caTrustDomains: TRUST_DOMAINS };
     const before = { ...one, settings };
