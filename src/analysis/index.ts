@@ -3,7 +3,7 @@
  * @module
  */
 export { LINTS, lintRule, type LintCode, type LintRule, type LintSeverity } from './lint-codes.ts';
-export type { Finding } from './lint-context.ts';
+export type { Finding as LintFinding } from './lint-context.ts';
 export { lint } from './lint.ts';
 export {
   coverage,

@@ -51,6 +51,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'validate manifests as istiod would, and find what it would not',
     load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
   },
+  attack: {
+    summary: 'try to break in: adversaries with the evidence they captured, and their broken twins',
+    load: async () => (await import('./verbs/attack.ts')).attackVerb,
+  },
+  doctor: {
+    summary: 'what this runtime does with resumed TLS sessions, and what the wire makes of it',
+    load: async () => (await import('./verbs/doctor.ts')).doctorVerb,
+  },
   test: {
     summary: 'run policy tests (*.mesh-test.yaml)',
     load: async () => (await import('./verbs/test.ts')).testVerb,

@@ -38,7 +38,18 @@ const TABLE: Readonly<Record<string, Room>> = {
   bench: { rooms: [...BELOW_SIM, 'sim', 'telemetry', 'mesh', 'analysis'], packages: ['*'] },
   cli: {
     // Of the kit: what replays a counterexample, which needs neither fast-check nor vitest.
-    rooms: [...BELOW_SIM, 'sim', 'attack', 'telemetry', 'lowcode', 'mesh', 'analysis', 'policytest', 'testing', 'bench'],
+    rooms: [
+      ...BELOW_SIM,
+      'sim',
+      'attack',
+      'telemetry',
+      'lowcode',
+      'mesh',
+      'analysis',
+      'policytest',
+      'testing',
+      'bench',
+    ],
     packages: ['node:', 'commander', 'yaml'],
   },
   // `src/index.ts`

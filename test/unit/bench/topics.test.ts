@@ -17,6 +17,7 @@ const TABLES: Readonly<Record<BenchTopic, readonly (readonly [title: string, mea
       [
         'node:tls, mutual',
         'meshproof, mutual',
+        'meshproof, mutual, unknown peers',
         'node:tls, mutual, resumed',
         'node:tls, server only',
         'node:tls, server only, resumed',

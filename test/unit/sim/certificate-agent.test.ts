@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { DAY_MS, DEFAULT_EPOCH, EventLog, HOUR_MS, MINUTE_MS, Rng, SECOND_MS } from '../../../src/core/index.ts';
 import { workloadSpiffeId } from '../../../src/identity/index.ts';
@@ -101,6 +102,14 @@ describe('certificate requests', () => {
     expect(agent.spiffeId).toContain('cluster.local');
     await clock.advance('13h');
     expect(agent.spiffeId).toContain('new.example');
+  });
+});
+
+describe('reasons of a failed renewal', () => {
+  it('are documented', () => {
+    const text = readFileSync(new URL('../../../docs/reference/rotation-reasons.md', import.meta.url), 'utf8');
+    const documented = [...text.matchAll(/^\| `([^`]+)`/gm)].map(([, reason]) => reason);
+    expect(documented).toEqual(expect.arrayContaining([...Object.values(ROTATION_REASONS), CA_UNAVAILABLE]));
   });
 });
 
