@@ -192,10 +192,11 @@ class Comparison {
       after: bare.after === undefined ? this.#after.programKey(selected.after, setups.after, traffic) : bareKey(after),
     };
     if (key.before === key.after) return;
-    const both = `${key.before}\n${key.after}`;
+    const both = `${traffic}\n${key.before}\n${key.after}`;
     let walked = this.#walks.get(both);
     if (walked === undefined) {
       walked = this.#walk(
+        traffic,
         bare.before ?? this.#before.program(key.before, selected.before, setups.before, traffic),
         bare.after ?? this.#after.program(key.after, selected.after, setups.after, traffic),
       );
@@ -206,8 +207,8 @@ class Comparison {
     }
   }
 
-  #walk(before: AccessProgram, after: AccessProgram): Walked {
-    const walk = walkJointly(before, after, this.#factory);
+  #walk(traffic: Traffic, before: AccessProgram, after: AccessProgram): Walked {
+    const walk = walkJointly(before, after, this.#factory, traffic);
     const { regions, cut } = regionsOf(walk, this.#regionsMax);
     this.#cut ||= cut;
     return { walk, regions: regions.map((region) => ({ region, text: describeRegion(region) })) };

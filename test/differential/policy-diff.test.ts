@@ -55,7 +55,7 @@ function realistic(asked: AuthorizationRequest): AuthorizationRequest {
   return {
     destination: { namespace: 'foo', workload: 'httpbin', port: destination.port, ip: destination.ip ?? '10.0.0.9' },
     source: { ...source, ip, remoteIp: source?.remoteIp ?? ip },
-    ...(connection === undefined || source?.principal === undefined ? {} : { connection }),
+    ...(connection === undefined || (source?.principal === undefined && http !== undefined) ? {} : { connection }),
     ...(http === undefined
       ? {}
       : {
@@ -109,7 +109,7 @@ function walkOf(
     const policies = subject === undefined ? [] : side.select(subject).policies;
     return new AccessCompiler(world.settings, atoms).program(policies, setup, traffic);
   };
-  return { ...walkJointly(program(before), program(after), factory), narrowed: factory.narrowed };
+  return { ...walkJointly(program(before), program(after), factory, traffic), narrowed: factory.narrowed };
 }
 
 describe('the exact diff', () => {
