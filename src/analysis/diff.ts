@@ -12,9 +12,9 @@ import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import type { EffectiveMtlsMode } from '../policy/peer-authentication.ts';
-import type { AuthorizationRequest } from '../policy/request.ts';
 import type { AccessProgram, PortSetup, Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
+import type { Finding, FindingTarget } from './finding.ts';
 import { mergeFindings } from './finding-merge.ts';
 import { hypotheticalSubjects, undeclaredSubjects } from './hypothetical-subjects.ts';
 import { walkJointly, type Walk } from './joint-walk.ts';
@@ -31,42 +31,6 @@ import { modelNotes } from './model-notes.ts';
 import { reachabilityFindings } from './reachability.ts';
 import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
 import { witnessOf, type Witness } from './witness.ts';
-
-export type FindingKind =
-  | 'newly-allowed'
-  | 'newly-denied'
-  | 'mtls-weakened'
-  | 'mtls-strengthened'
-  | 'now-reachable'
-  | 'now-unreachable';
-
-export interface FindingTarget {
-  readonly namespace: string;
-  readonly workload: string;
-  /** Workload ports; empty where every port is meant. */
-  readonly ports: readonly number[];
-  /** Every port that nothing declares or names is meant, too. */
-  readonly otherPorts: boolean;
-  /** No workload of that kind is declared: it stands for any with the labels that a selector asks for. */
-  readonly hypothetical: boolean;
-}
-
-export interface Finding {
-  readonly kind: FindingKind;
-  readonly targets: readonly FindingTarget[];
-  /** The class of requests in words. */
-  readonly summary: string;
-  /** The same, attribute by attribute; attributes that make no difference are left out. */
-  readonly requests: RegionText;
-  /** `any`: requests and raw connections alike; the witness is one of them. */
-  readonly traffic: Traffic | 'any';
-  /** The smallest request of the class, to the first target, as `authz --requests` takes it. */
-  readonly witness: AuthorizationRequest;
-  /** How external authorizers have to answer for the witness to tell the sides apart. */
-  readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
-  readonly before: SideDecision;
-  readonly after: SideDecision;
-}
 
 export interface PolicyDiff {
   readonly findings: readonly Finding[];
@@ -228,10 +192,11 @@ class Comparison {
       after: bare.after === undefined ? this.#after.programKey(selected.after, setups.after, traffic) : bareKey(after),
     };
     if (key.before === key.after) return;
-    const both = `${key.before}\n${key.after}`;
+    const both = `${traffic}\n${key.before}\n${key.after}`;
     let walked = this.#walks.get(both);
     if (walked === undefined) {
       walked = this.#walk(
+        traffic,
         bare.before ?? this.#before.program(key.before, selected.before, setups.before, traffic),
         bare.after ?? this.#after.program(key.after, selected.after, setups.after, traffic),
       );
@@ -242,8 +207,8 @@ class Comparison {
     }
   }
 
-  #walk(before: AccessProgram, after: AccessProgram): Walked {
-    const walk = walkJointly(before, after, this.#factory);
+  #walk(traffic: Traffic, before: AccessProgram, after: AccessProgram): Walked {
+    const walk = walkJointly(before, after, this.#factory, traffic);
     const { regions, cut } = regionsOf(walk, this.#regionsMax);
     this.#cut ||= cut;
     return { walk, regions: regions.map((region) => ({ region, text: describeRegion(region) })) };

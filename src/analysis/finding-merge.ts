@@ -2,7 +2,7 @@
  * Findings merged for a reader: the same class with the same causes, at many workloads and ports, is one line.
  * @module
  */
-import type { Finding, FindingTarget } from './diff.ts';
+import type { Finding, FindingTarget } from './finding.ts';
 import type { SideDecision } from './mesh-side.ts';
 
 const ORDER: readonly Finding['kind'][] = [

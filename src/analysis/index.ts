@@ -14,8 +14,9 @@ export {
   joinCoverage,
 } from './coverage.ts';
 export { mutate, type Mutant, type MutationOperator } from './mutate.ts';
-export { diff } from './diff.ts';
-export type { DiffOptions, Finding as DiffFinding, FindingKind, FindingTarget, PolicyDiff } from './diff.ts';
+export { diff, diff as semanticDiff } from './diff.ts';
+export type { DiffOptions, PolicyDiff } from './diff.ts';
+export type { Finding as DiffFinding, FindingKind, FindingTarget } from './finding.ts';
 export type { SideDecision } from './mesh-side.ts';
 export { forbids, permits, whoCan } from './who-can.ts';
 export type { Assertion, RequestClass, WhoCan } from './who-can.ts';

@@ -9,7 +9,7 @@
  * difference are left out.
  * @module
  */
-import type { AccessProgram, Cube } from './access-program.ts';
+import type { AccessProgram, Cube, Traffic } from './access-program.ts';
 import type { Atom, Literal } from './atom.ts';
 import type { BooleanLevel, Level, LevelFactory } from './level.ts';
 
@@ -57,7 +57,12 @@ const LEAVES: Readonly<Record<Change, Result>> = {
 };
 
 /** Where `after` lets in what `before` refuses (`allowed`), or refuses what it let in (`denied`). */
-export function walkJointly(before: AccessProgram, after: AccessProgram, factory: LevelFactory): Walk {
+export function walkJointly(
+  before: AccessProgram,
+  after: AccessProgram,
+  factory: LevelFactory,
+  traffic: Traffic = 'http',
+): Walk {
   if (cubesKey(before.deny) === cubesKey(after.deny) && cubesKey(before.allow) === cubesKey(after.allow)) {
     return { levels: [], root: undefined, states: 0 };
   }
@@ -66,7 +71,7 @@ export function walkJointly(before: AccessProgram, after: AccessProgram, factory
     for (const { atom } of cube) atoms.set(atom.id, atom);
   }
   const levels = factory.levels([...atoms.values()].sort((a, b) => a.id - b.id));
-  const walker = new Walker(levels);
+  const walker = new Walker(levels, traffic);
   const root = walker.walk(walker.side(before), walker.side(after));
   return { levels, root, states: walker.states };
 }
@@ -92,12 +97,12 @@ class Walker {
   readonly #always: Rest;
   readonly #answers: Answers;
 
-  constructor(levels: readonly Level[]) {
+  constructor(levels: readonly Level[], traffic: Traffic) {
     this.#levels = levels;
     levels.forEach((level, index) => this.#levelOf.set(levelKey(level), index));
     const always = { id: 0, level: levels.length, accepts: new Uint8Array(0) };
     this.#always = Object.assign(always, { next: always as Rest });
-    this.#answers = new Answers(levels);
+    this.#answers = new Answers(levels, traffic);
   }
 
   get states(): number {
@@ -263,9 +268,12 @@ class Answers {
   readonly #lastOf: readonly number[];
   readonly #lastClaim: number;
   readonly #sni: number;
+  readonly #nameNeedsIdentity: boolean;
 
-  constructor(levels: readonly Level[]) {
+  constructor(levels: readonly Level[], traffic: Traffic) {
     this.#levels = levels;
+    // TLS that is forwarded unopened shows a server name and no identity; a plaintext request shows neither.
+    this.#nameNeedsIdentity = traffic === 'http';
     this.#entangled = entanglements(levels);
     this.#lastOf = this.#entangled.map((set) => Math.max(...set));
     this.#lastClaim = levels.findLastIndex((level) => isClaim(level));
@@ -315,7 +323,7 @@ class Answers {
     if (level === undefined) return [];
     if (level.kind === 'boolean') return [0, 1].filter((answer) => this.#canAnswer(level, index, answer === 1));
     const all = level.classes.map((_, i) => i);
-    if (level.name === 'sni' && this.#isWithout('principal')) {
+    if (this.#nameNeedsIdentity && level.name === 'sni' && this.#isWithout('principal')) {
       return all.filter((i) => level.classes[i]?.witness === undefined);
     }
     return all;

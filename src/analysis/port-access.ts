@@ -103,7 +103,7 @@ export class AccessMap {
   allowed(access: PortAccess): Walk {
     const known = this.#walks.get(access.program);
     if (known !== undefined) return known;
-    const walk = walkJointly(CLOSED, access.program, this.factory);
+    const walk = walkJointly(CLOSED, access.program, this.factory, access.traffic);
     this.#walks.set(access.program, walk);
     return walk;
   }
@@ -112,8 +112,8 @@ export class AccessMap {
   within(access: PortAccess, scope: RequestScope, side: 'allowed' | 'denied'): Walk {
     const outside = this.#outside(scope);
     const program = { deny: [...access.program.deny, ...outside], allow: access.program.allow };
-    if (side === 'allowed') return walkJointly(CLOSED, program, this.factory);
-    return walkJointly({ deny: outside, allow: [[]] }, program, this.factory);
+    if (side === 'allowed') return walkJointly(CLOSED, program, this.factory, access.traffic);
+    return walkJointly({ deny: outside, allow: [[]] }, program, this.factory, access.traffic);
   }
 
   /** Cubes of everything that is not in the scope. */

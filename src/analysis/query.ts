@@ -4,7 +4,8 @@
  */
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import { diff, type DiffOptions, type Finding } from './diff.ts';
+import { diff, type DiffOptions } from './diff.ts';
+import type { Finding } from './finding.ts';
 import { AtomTable } from './atom.ts';
 import { MeshSide } from './mesh-side.ts';
 

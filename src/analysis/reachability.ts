@@ -17,7 +17,7 @@ import { predictOutcome } from '../policy/outcome-prediction.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { istioSpiffeId, type Endpoint } from '../policy/service-endpoints.ts';
 import { isVisible, type RegisteredService } from '../policy/service-registry.ts';
-import type { Finding, FindingKind } from './diff.ts';
+import type { Finding, FindingKind } from './finding.ts';
 import type { MeshSide, SideDecision } from './mesh-side.ts';
 
 /** The configuration's part that decides about transport. */

@@ -23,6 +23,9 @@ export interface RedundantRule {
   readonly byAt?: SourcePosition;
 }
 
+/** The wider of the two: what is dead there is dead in requests, too. */
+const ANY_TRAFFIC = 'tcp';
+
 interface RuleFacts {
   readonly ref: PolicyRef;
   live: boolean;
@@ -75,7 +78,7 @@ function judge(
   if (rule.cubes.length === 0 || !canMatch(map, rule.cubes)) return;
   fact.matches = true;
   if (fact.live) return;
-  if (walkJointly(port.program, without(port, rule), map.factory).root !== undefined) {
+  if (walkJointly(port.program, without(port, rule), map.factory, ANY_TRAFFIC).root !== undefined) {
     fact.live = true;
     return;
   }
@@ -104,13 +107,14 @@ function without(
 }
 
 function canMatch(map: AccessMap, cubes: readonly Cube[]): boolean {
-  return walkJointly({ deny: [], allow: [] }, { deny: [], allow: cubes }, map.factory).root !== undefined;
+  return walkJointly({ deny: [], allow: [] }, { deny: [], allow: cubes }, map.factory, ANY_TRAFFIC).root !== undefined;
 }
 
 /** Whether `wide` matches all that `narrow` matches. */
 function covers(map: AccessMap, wide: readonly Cube[], narrow: readonly Cube[]): boolean {
   return (
-    walkJointly({ deny: [], allow: wide }, { deny: [], allow: [...wide, ...narrow] }, map.factory).root === undefined
+    walkJointly({ deny: [], allow: wide }, { deny: [], allow: [...wide, ...narrow] }, map.factory, ANY_TRAFFIC).root ===
+    undefined
   );
 }
 

@@ -1,0 +1,44 @@
+/**
+ * One finding of a policy diff: a class of requests that is answered differently, and what decides on either side.
+ * @module
+ */
+import type { AuthorizationRequest } from '../policy/request.ts';
+import type { Traffic } from './access-program.ts';
+import type { SideDecision } from './mesh-side.ts';
+import type { RegionText } from './region.ts';
+
+export type FindingKind =
+  | 'newly-allowed'
+  | 'newly-denied'
+  | 'mtls-weakened'
+  | 'mtls-strengthened'
+  | 'now-reachable'
+  | 'now-unreachable';
+
+export interface FindingTarget {
+  readonly namespace: string;
+  readonly workload: string;
+  /** Workload ports; empty where every port is meant. */
+  readonly ports: readonly number[];
+  /** Every port that nothing declares or names is meant, too. */
+  readonly otherPorts: boolean;
+  /** No workload of that kind is declared: it stands for any with the labels that a selector asks for. */
+  readonly hypothetical: boolean;
+}
+
+export interface Finding {
+  readonly kind: FindingKind;
+  readonly targets: readonly FindingTarget[];
+  /** The class of requests in words. */
+  readonly summary: string;
+  /** The same, attribute by attribute; attributes that make no difference are left out. */
+  readonly requests: RegionText;
+  /** `any`: requests and raw connections alike; the witness is one of them. */
+  readonly traffic: Traffic | 'any';
+  /** The smallest request of the class, to the first target, as `authz --requests` takes it. */
+  readonly witness: AuthorizationRequest;
+  /** How external authorizers have to answer for the witness to tell the sides apart. */
+  readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
+  readonly before: SideDecision;
+  readonly after: SideDecision;
+}
