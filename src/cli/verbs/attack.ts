@@ -44,6 +44,7 @@ export function attackVerb(program: Command): void {
     .command('list')
     .description('every attack, what protects against it, and what is broken in its twin')
     .option('-o, --output <format>', 'table, wide, json or yaml', 'table')
+    .addHelpText('after', '\nExamples:\n  $ meshproof attack list\n  $ meshproof attack list -o wide')
     .action(list);
   command
     .command('run')
@@ -64,10 +65,10 @@ export function attackVerb(program: Command): void {
       'after',
       `
 Examples:
-  meshproof attack run sniffer                what an eavesdropper gets
-  meshproof attack run sniffer --twin         the same with mutual TLS off
-  meshproof attack run --all -f k8s           a security test of your own manifests
-  meshproof attack run rogue-ca -o json | jq .verdict
+  $ meshproof attack run sniffer                what an eavesdropper gets
+  $ meshproof attack run sniffer --twin         the same with mutual TLS off
+  $ meshproof attack run --all -f k8s           a security test of your own manifests
+  $ meshproof attack run rogue-ca -o json | jq .verdict
 
 Exit code 1: an attack succeeded against the mesh as it is, or failed against its broken twin.`,
     )

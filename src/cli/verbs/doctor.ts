@@ -23,6 +23,10 @@ Every row is one client that connects twice and offers its session the second ti
 whether a plain node:tls server calls it authorized at the two connections; STALE marks a yes that a full handshake would not give.
 WIRE is what meshproof's listener says to the same client.
 
+Examples:
+  $ meshproof doctor tls
+  $ meshproof doctor tls -o json | jq '[.rows[] | select(.node.stale)] | length'
+
 Exit code 1: the wire resumed a session, or let somebody in whom a full handshake would refuse.`,
     )
     .action(doctorTls);

@@ -94,7 +94,9 @@ describe.each(Object.entries(WORLDS))('%s', (_world, start) => {
     const report = await attacked(start, name, false);
     expect(report.verdict).toBe('refused');
     const refusal = REFUSED[name];
-    expect(report.refusal && [report.refusal.stage, report.refusal.reason]).toEqual(refusal);
+    // OpenSSL 3.5 has another name for bytes that are no record.
+    const reason = report.refusal?.reason.replace('bad_record_type', 'wrong_version_number');
+    expect(report.refusal && [report.refusal.stage, reason]).toEqual(refusal);
     expect(report.application).toEqual({ requests: 0, bytes: 0 });
     expect(report.captured.secretFound).toBe(false);
     expect(report.captured.connections).toBeGreaterThan(0);
