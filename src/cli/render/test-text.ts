@@ -148,7 +148,10 @@ function mutationLines(
 function survivorLines({ id, file, line, witness, difference }: MutantResult): readonly string[] {
   const place = file === undefined ? '' : ` at ${file}:${line ?? 1}`;
   if (witness === undefined)
-    return [`  survived: ${id}${place}`, `    no request a test can send shows it: ${difference ?? 'the difference is unknown'}`];
+    return [
+      `  survived: ${id}${place}`,
+      `    no request a test can send shows it: ${difference ?? 'the difference is unknown'}`,
+    ];
   const { request, original, mutant, detail } = witness;
   const from = typeof request.from === 'string' ? request.from : JSON.stringify(request.from);
   const extra = request.headers === undefined ? '' : ` ${JSON.stringify(request.headers)}`;

@@ -37,7 +37,13 @@ async function replayAction(file: string, { output }: { readonly output: string 
   const requests = sample.world.requests.map((request) => `  ${requestText(request)}`);
   writeOutput(
     format,
-    { law: law.name, claim: law.claim, found: violation, holds: now === undefined, ...(now === undefined ? {} : { violation: now }) },
+    {
+      law: law.name,
+      claim: law.claim,
+      found: violation,
+      holds: now === undefined,
+      ...(now === undefined ? {} : { violation: now }),
+    },
     () =>
       [
         `law       ${law.name}: ${law.claim}`,
