@@ -16,6 +16,7 @@ export type {
   ApplicationResponse,
   Caller,
   CallerCertificate,
+  FaultWindow,
   MeshRequest,
   Outcome,
   OutcomeConnection,
@@ -24,3 +25,5 @@ export type {
   VirtualClock,
 } from './sim/index.ts';
 export type { AuditFinding, ServiceMetrics } from './telemetry/index.ts';
+export { faults } from './wire/index.ts';
+export type { Capture, CaptureOptions, Direction, Link, LinkMatch, RelayedConnection, WireRule } from './wire/index.ts';

@@ -6,10 +6,11 @@
  * Rules are read as `src/policy` compiles them, so that what is dropped on raw connections is dropped here.
  * @module
  */
+import type { PolicyRef } from '../core/events.ts';
 import type { AuthorizationAction, AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { MeshSettings } from '../istio/mesh-settings.ts';
 import { draftRule } from '../policy/authorization-rule.ts';
-import type { Clause } from '../policy/clause.ts';
+import type { Clause, ClauseContext } from '../policy/clause.ts';
 import { isDryRun } from '../policy/dry-run.ts';
 import { customStages } from '../policy/external-authorizer.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
@@ -40,6 +41,13 @@ export interface PortSetup {
   readonly mode: EffectiveMtlsMode;
 }
 
+/** One rule of one policy. */
+export interface RuleCubes {
+  readonly ref: PolicyRef;
+  readonly action: AuthorizationAction;
+  readonly cubes: readonly Cube[];
+}
+
 interface RuleContext {
   readonly action: AuthorizationAction;
   readonly port: number;
@@ -51,7 +59,7 @@ export class AccessCompiler {
   readonly #settings: MeshSettings;
   readonly #atoms: AtomTable;
   readonly #trustDomains: readonly string[];
-  readonly #rules = new Map<AuthorizationPolicy, Map<string, readonly Cube[]>>();
+  readonly #rules = new Map<AuthorizationPolicy, Map<string, readonly RuleCubes[]>>();
 
   constructor(settings: MeshSettings, atoms: AtomTable) {
     this.#settings = settings;
@@ -74,39 +82,54 @@ export class AccessCompiler {
     const of = (action: AuthorizationAction): readonly AuthorizationPolicy[] =>
       enforced.filter((policy) => (policy.spec.action ?? 'ALLOW') === action);
     const cubes = (action: AuthorizationAction): readonly Cube[] =>
-      of(action).flatMap((policy) => this.#cubesOf(policy, { action, port, tcp }));
+      of(action).flatMap((policy) => this.#rulesOf(policy, { action, port, tcp }).flatMap((rule) => rule.cubes));
     return {
       deny: [...this.#peerCubes(setup.mode), ...this.#customCubes(of('CUSTOM'), port, tcp), ...cubes('DENY')],
       allow: of('ALLOW').length === 0 ? [[]] : cubes('ALLOW'),
     };
   }
 
-  #cubesOf(policy: AuthorizationPolicy, context: RuleContext): readonly Cube[] {
+  /** Every enforced ALLOW and DENY rule with its own cubes; none for a port whose bytes cannot be read. */
+  rules(policies: readonly AuthorizationPolicy[], setup: PortSetup, traffic: Traffic): readonly RuleCubes[] {
+    const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
+    if (pipeline === undefined) return [];
+    return policies.flatMap((policy) => {
+      const action = policy.spec.action ?? 'ALLOW';
+      if (isDryRun(policy) || (action !== 'ALLOW' && action !== 'DENY')) return [];
+      return this.#rulesOf(policy, { action, port: setup.port, tcp: pipeline === 'tcp' });
+    });
+  }
+
+  #rulesOf(policy: AuthorizationPolicy, context: RuleContext): readonly RuleCubes[] {
     let known = this.#rules.get(policy);
     if (known === undefined) {
       known = new Map();
       this.#rules.set(policy, known);
     }
     const key = `${namesPorts(policy) ? context.port : '*'} ${context.tcp}`;
-    let cubes = known.get(key);
-    if (cubes === undefined) {
+    let rules = known.get(key);
+    if (rules === undefined) {
       const clauses = { ...context, namespace: policy.metadata.namespace, trustDomains: this.#trustDomains };
-      cubes = (policy.spec.rules ?? []).flatMap((_, index) => {
-        const draft = draftRule(policy, index, clauses);
-        if (draft.dropped) return [];
-        return draft.sources.flatMap((source) =>
-          draft.operations.flatMap((operation) => {
-            const cube = this.#cube([...draft.conditions, ...source, ...operation], clauses);
-            return cube === undefined ? [] : [cube];
-          }),
-        );
-      });
-      known.set(key, cubes);
+      rules = (policy.spec.rules ?? []).map((_, index) => this.#rule(policy, index, clauses));
+      known.set(key, rules);
     }
-    return cubes;
+    return rules;
   }
 
-  #cube(clauses: readonly Clause[], context: Parameters<AtomTable['ofClause']>[1]): Cube | undefined {
+  #rule(policy: AuthorizationPolicy, index: number, context: ClauseContext): RuleCubes {
+    const { ref, dropped, conditions, sources, operations } = draftRule(policy, index, context);
+    const { action } = context;
+    if (dropped) return { ref, action, cubes: [] };
+    const cubes = sources.flatMap((source) =>
+      operations.flatMap((operation) => {
+        const cube = this.#cube([...conditions, ...source, ...operation], context);
+        return cube === undefined ? [] : [cube];
+      }),
+    );
+    return { ref, action, cubes };
+  }
+
+  #cube(clauses: readonly Clause[], context: ClauseContext): Cube | undefined {
     const literals: Literal[] = [];
     for (const clause of clauses) {
       const literal = this.#atoms.ofClause(clause, context);
@@ -150,7 +173,7 @@ export class AccessCompiler {
           : [{ atom: this.#atoms.intern({ kind: 'verdict', provider: name }, []), negated: false }];
       return policies
         .filter((policy) => (policy.spec.provider?.name ?? '') === name)
-        .flatMap((policy) => this.#cubesOf(policy, { action: 'CUSTOM', port, tcp }))
+        .flatMap((policy) => this.#rulesOf(policy, { action: 'CUSTOM', port, tcp }).flatMap((rule) => rule.cubes))
         .map((cube) => [...cube, ...refused]);
     });
   }

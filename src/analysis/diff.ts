@@ -98,11 +98,6 @@ export function diff(before: MeshConfig, after: MeshConfig, options: DiffOptions
   return new Comparison(before, after, options).run();
 }
 
-/** Whether two configurations let the same requests in, everywhere. */
-export function areEquivalent(before: MeshConfig, after: MeshConfig, options: DiffOptions = {}): boolean {
-  return diff(before, after, options).findings.length === 0;
-}
-
 interface Pair {
   readonly name: string;
   readonly before: Subject | undefined;
@@ -159,7 +154,7 @@ class Comparison {
         this.#compare({ name: subject.name, before: subject, after: subject });
       }
     }
-    this.#findings.push(...reachabilityFindings(this.#before.config, this.#after.config));
+    this.#findings.push(...reachabilityFindings(this.#before, this.#after));
     let states = 0;
     let walks = 0;
     for (const walked of this.#walks.values()) {

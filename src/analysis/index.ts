@@ -3,7 +3,7 @@
  * @module
  */
 export { LINTS, lintRule, type LintCode, type LintRule, type LintSeverity } from './lint-codes.ts';
-export type { Finding } from './lint-context.ts';
+export type { Finding as LintFinding } from './lint-context.ts';
 export { lint } from './lint.ts';
 export {
   coverage,
@@ -14,6 +14,13 @@ export {
   joinCoverage,
 } from './coverage.ts';
 export { mutate, type Mutant, type MutationOperator } from './mutate.ts';
-export { areEquivalent, diff } from './diff.ts';
+export { diff } from './diff.ts';
 export type { DiffOptions, Finding as DiffFinding, FindingKind, FindingTarget, PolicyDiff } from './diff.ts';
 export type { SideDecision } from './mesh-side.ts';
+export { forbids, permits, whoCan } from './who-can.ts';
+export type { Assertion, RequestClass, WhoCan } from './who-can.ts';
+export type { PortQuestion, RequestScope } from './port-access.ts';
+export { redundancy, type RedundantRule } from './redundancy.ts';
+export { blastRadius, connectivityMap, OUTSIDE, permissiveness } from './connectivity.ts';
+export type { Connection, Hop, Permissiveness, Reach } from './connectivity.ts';
+export { allCaptured, containment, emptiness, equivalence, type Containment } from './query.ts';

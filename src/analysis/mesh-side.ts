@@ -14,7 +14,15 @@ import { isPort } from '../policy/clause.ts';
 import { inboundPorts, type ProtocolClass } from '../policy/inbound-ports.ts';
 import { compilePeerAuthentication, type CompiledPeerAuthentication } from '../policy/peer-authentication.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
-import { AccessCompiler, CLOSED, OPEN, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
+import {
+  AccessCompiler,
+  CLOSED,
+  OPEN,
+  type AccessProgram,
+  type PortSetup,
+  type RuleCubes,
+  type Traffic,
+} from './access-program.ts';
 import type { AtomTable } from './atom.ts';
 import type { Witness } from './witness.ts';
 
@@ -174,6 +182,15 @@ export class MeshSide {
       this.#programs.set(key, program);
     }
     return program;
+  }
+
+  rules({ policies }: SelectedPolicies, setup: PortSetup, traffic: Traffic): readonly RuleCubes[] {
+    return this.#compiler.rules(policies, setup, traffic);
+  }
+
+  /** Where a rule or a resource is written. */
+  positionOf(ref: PolicyRef): SourcePosition | undefined {
+    return this.#written(ref).at;
   }
 
   /** What becomes of a witness here, and by what. */

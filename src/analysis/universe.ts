@@ -19,9 +19,10 @@ export interface Universe {
 }
 
 /** Characters tried for "any other", the plainest first. */
-export const PREFERRED_CHARACTERS: readonly number[] = [
-  ...'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_./~:@=+,;!$&\'()*%?#[]{}|^`"<>\\ é\0',
-].map((char) => char.charCodeAt(0));
+export const PREFERRED_CHARACTERS: readonly number[] = Array.from(
+  'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_./~:@=+,;!$&\'()*%?#[]{}|^`"<>\\ é\0',
+  (char) => char.charCodeAt(0),
+);
 
 const SLASH = 0x2f;
 const DOT = 0x2e;

@@ -11,7 +11,8 @@ import { compileMesh } from '../policy/index.ts';
 import type { Bench, BenchContext, Curve, Findings, Skipped, Table } from './bench.ts';
 import { fleetOf, nameOf } from './fleet.ts';
 import { type Contender, measurementOf, perCall, takeTurns } from './rounds.ts';
-import { growthOf, type Point } from './statistics.ts';
+import { growingSeries } from './growing-series.ts';
+import type { Point } from './statistics.ts';
 
 export interface DiffParameters {
   readonly workloads: readonly number[];
@@ -26,7 +27,7 @@ export const diffBench: Bench<DiffParameters> = {
   name: 'diff',
   question: 'What do questions about policies cost, and how does that grow with the mesh?',
   parameters: {
-    smoke: { workloads: [2, 4], policies: [2], rounds: 1 },
+    smoke: { workloads: [2, 4], policies: [2], rounds: 3 },
     full: { workloads: [10, 100, 1_000], policies: [10, 100, 1_000], rounds: 7 },
   },
   measure,
@@ -70,7 +71,7 @@ function curvesOf(series: ReadonlyMap<string, readonly Point[]>): Curve[] {
     yLabel: 'ms',
     series: [...series]
       .filter(([name, points]) => name.includes(`, by ${xLabel}`) && points.length > 1)
-      .map(([name, points]) => ({ name, points, growth: growthOf(points) })),
+      .map(([name, points]) => growingSeries(name, points)),
   });
   return ['workloads', 'policies'].map(of).filter(({ series: own }) => own.length > 0);
 }

@@ -5,6 +5,7 @@
  * loaded only when it is run.
  * @module
  */
+import { assertNever } from '../core/index.ts';
 import type { ExtraDecider } from './authz/contenders.ts';
 import type { RunnableBench } from './bench.ts';
 import { runnable } from './run-bench.ts';
@@ -37,5 +38,7 @@ export async function loadBench(topic: BenchTopic, { deciders = [] }: BenchExtra
       return runnable((await import('./mesh/mesh.ts')).meshBench);
     case 'start':
       return runnable((await import('./start.ts')).startBench);
+    default:
+      return assertNever(topic);
   }
 }

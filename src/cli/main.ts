@@ -27,6 +27,18 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'decide one request, or a stream of them, and say why',
     load: async () => (await import('./verbs/authz.ts')).authzVerb,
   },
+  diff: {
+    summary: 'which requests two configurations answer differently, each with a witness',
+    load: async () => (await import('./verbs/diff.ts')).diffVerb,
+  },
+  'who-can': {
+    summary: 'every class of callers and requests that a port lets in',
+    load: async () => (await import('./verbs/who-can.ts')).whoCanVerb,
+  },
+  query: {
+    summary: 'connectivity, assertions, dead rules, equivalence, blast radius, permissiveness',
+    load: async () => (await import('./verbs/query.ts')).queryVerb,
+  },
   'tls-check': {
     summary: 'check that client and server TLS modes agree',
     load: async () => (await import('./verbs/tls-check.ts')).tlsCheckVerb,
@@ -38,6 +50,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
   analyze: {
     summary: 'validate manifests as istiod would, and find what it would not',
     load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
+  },
+  attack: {
+    summary: 'try to break in: adversaries with the evidence they captured, and their broken twins',
+    load: async () => (await import('./verbs/attack.ts')).attackVerb,
+  },
+  doctor: {
+    summary: 'what this runtime does with resumed TLS sessions, and what the wire makes of it',
+    load: async () => (await import('./verbs/doctor.ts')).doctorVerb,
   },
   test: {
     summary: 'run policy tests (*.mesh-test.yaml)',

@@ -20,7 +20,7 @@ export async function assertWritable(file: string): Promise<void> {
 }
 
 /** Writes under another name first: whoever reads `file` finds the old text or the new one, never half of it. */
-export async function writeWhole(file: string, text: string): Promise<void> {
+export async function writeWhole(file: string, text: string | Uint8Array): Promise<void> {
   const draft = join(dirname(file), `.${basename(file)}.${process.pid}.tmp`);
   try {
     await writeFile(draft, text);

@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import { formatDuration, MeshError, parseDuration } from '../core/index.ts';
-import { DEFAULT_SCENARIO, type LoadedScenario, type Run, runScenario } from '../mesh/index.ts';
+import { DEFAULT_SCENARIO, type LoadedScenario, type Run, type RunOptions, runScenario } from '../mesh/index.ts';
 import { progressLine } from './render/progress.ts';
 
 export interface ScenarioFlags {
@@ -32,7 +32,11 @@ export function scenarioOptions(command: Command): Command {
  * Runs a scenario with a progress line on standard error. Ctrl-C ends it at the next quarter of a virtual hour.
  * The mesh of the run is still open: dispose it.
  */
-export async function runFromCli(scenario: string | LoadedScenario, flags: ScenarioFlags): Promise<FinishedRun> {
+export async function runFromCli(
+  scenario: string | LoadedScenario,
+  flags: ScenarioFlags,
+  onStart?: RunOptions['onStart'],
+): Promise<FinishedRun> {
   if (flags.for !== undefined && parseDuration(flags.for) <= 0)
     throw new MeshError('ERR_USAGE', '`--for` must be more than nothing');
   const interrupt = new AbortController();
@@ -46,6 +50,7 @@ export async function runFromCli(scenario: string | LoadedScenario, flags: Scena
     ...(flags.rotation ? {} : { rotation: false }),
     secrets: (name) => process.env[name],
     signal: interrupt.signal,
+    ...(onStart && { onStart }),
     onProgress: ({ at, start, end }) =>
       progress.show(
         (at - start) / (end - start),

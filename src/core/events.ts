@@ -41,7 +41,15 @@ export interface ServiceRef {
 export type ConnectionSecurity = 'mutual_tls' | 'tls' | 'none';
 
 /** Where in the life of a connection it was refused. */
-export type RefusalStage = 'connect' | 'filter-chain' | 'handshake' | 'verify-server' | 'verify-client' | 'authorize';
+export type RefusalStage =
+  | 'connect'
+  | 'filter-chain'
+  | 'handshake'
+  | 'verify-server'
+  | 'verify-client'
+  /** An open connection, at a TLS record that was not the peer's. */
+  | 'record'
+  | 'authorize';
 
 interface EventBase {
   readonly at: Instant;

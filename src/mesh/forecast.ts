@@ -201,7 +201,7 @@ async function decisive(world: RehearsalWorld, seed: string, plan: RehearsalPlan
     mesh: world.mesh,
     traffic: world.traffic,
     seed,
-    probeIntervalMs: Math.max(MINUTE_MS, Math.floor(world.times.ttlMs / 24)),
+    probeIntervalMs: Math.max(MINUTE_MS, Math.floor(world.times.ttlMs / 6)),
     freshIntervalMs: Number.POSITIVE_INFINITY,
     probeBeforeRenewal: true,
     stopAtFirstLoss: true,

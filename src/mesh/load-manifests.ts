@@ -19,6 +19,13 @@ const STDIN = '-';
  * fault of the manifests
  */
 export async function loadManifests(paths: string | readonly string[]): Promise<MeshConfig> {
+  return parseManifestFiles(await readManifestFiles(paths));
+}
+
+/** The texts alone. @throws MeshError `ERR_CONFIG_IO` */
+export async function readManifestFiles(
+  paths: string | readonly string[],
+): Promise<readonly { readonly origin: string; readonly text: string }[]> {
   const files: string[] = [];
   const seen = new Set<string>();
   for (const path of typeof paths === 'string' ? [paths] : paths) {
@@ -28,7 +35,7 @@ export async function loadManifests(paths: string | readonly string[]): Promise<
       seen.add(key);
     }
   }
-  return parseManifestFiles(await Promise.all(files.map(readManifest)));
+  return Promise.all(files.map(readManifest));
 }
 
 async function manifestFiles(path: string): Promise<readonly string[]> {

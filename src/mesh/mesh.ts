@@ -28,12 +28,14 @@ import type { CompiledMesh } from '../policy/index.ts';
 import {
   type Application,
   type CsrPath,
+  type FaultWindow,
   type MeshRequest,
   type Outcome,
   Simulation,
   type VirtualClock,
 } from '../sim/index.ts';
 import { type ServiceMetrics, ServiceMetricsFold } from '../telemetry/index.ts';
+import type { Capture, CaptureOptions, WireRule } from '../wire/index.ts';
 import { loadManifests } from './load-manifests.ts';
 
 export interface MeshOptions {
@@ -176,6 +178,23 @@ export class Mesh implements AsyncDisposable {
       );
     }
     await this.#simulation.reconfigure(after, { applied: [], removed: [ref] });
+  }
+
+  /**
+   * Makes trouble on links until the handle is disposed: one of `faults`, or a rule of your own. The first rule with a
+   * verdict on a connection decides. Open connections are opened anew, so that the rule sees them too.
+   * @throws MeshError `ERR_TIME_SYNTAX`, `ERR_FAULT_INVALID`
+   *
+   * @example
+   * using _cut = mesh.fault(faults.partition({ to: 'default/payment-service' }), { from: '10m', until: '20m' });
+   */
+  fault(rule: WireRule, window?: FaultWindow): Disposable {
+    return this.#simulation.trouble.fault(rule, window);
+  }
+
+  /** Records every byte on links, for Wireshark; with `secrets`, so that it can be decrypted. */
+  capture(options?: CaptureOptions): Capture {
+    return this.#simulation.trouble.capture(options);
   }
 
   /**

@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly rotation?: boolean;
   /** Values of secrets that low-code clients name; a seeded stand-in where none is given. */
   readonly secrets?: (name: string) => string | undefined;
+  /** Given the mesh before anything happens in it: to install faults, or a capture. */
+  readonly onStart?: (mesh: Mesh) => void;
   /** Told about once a virtual quarter of an hour. */
   readonly onProgress?: (progress: { readonly at: Instant; readonly start: Instant; readonly end: Instant }) => void;
   /** Ends the run at the next quarter of an hour. */
@@ -101,6 +103,7 @@ class ScenarioRunner {
     const { metadata, lowcode } = this.#scenario;
     const mesh = await this.#start();
     try {
+      this.#options.onStart?.(mesh);
       const start = mesh.clock.now();
       const end = addMs(start, parseDuration(this.#options.for ?? this.#scenario.clock?.run ?? DEFAULT_RUN));
       const rotates = this.#options.rotation ?? this.#scenario.rotation?.enabled ?? true;

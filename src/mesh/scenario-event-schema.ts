@@ -7,7 +7,8 @@ import * as z from 'zod/mini';
 import { parseDuration } from '../core/index.ts';
 import type { IdentityAction, TrustNews } from './identity-action.ts';
 
-type Switch = 'on' | 'off';
+/** `on` and `off` unquoted are booleans in the YAML that Kubernetes reads. */
+type Switch = 'on' | 'off' | boolean;
 type RootChange = 'distribute' | 'switch' | 'drop' | 'restore' | 'renew';
 
 /** How a workload's certificate requests fare. */
@@ -62,7 +63,7 @@ export const csr: z.ZodMiniType<CsrFile> = z.strictObject({
   refuse: z.optional(z.string()),
 });
 
-const onOff = z.enum(['on', 'off']);
+const onOff = z.union([z.enum(['on', 'off']), z.boolean()]);
 const rootChange = z.enum(['distribute', 'switch', 'drop', 'restore', 'renew']);
 
 export const event: z.ZodMiniType<EventFile> = z.strictObject({
@@ -92,11 +93,10 @@ export const event: z.ZodMiniType<EventFile> = z.strictObject({
 export function identityActionsOf(file: EventFile): readonly IdentityAction[] {
   const actions: IdentityAction[] = [];
   const { rotation, ca, root, trustDomain, renew, revoke } = file;
-  if (typeof rotation === 'string') actions.push({ kind: 'rotation', workloads: 'all', on: rotation === 'on' });
-  else if (rotation !== undefined) {
+  if (typeof rotation === 'object') {
     for (const [name, state] of Object.entries(rotation))
-      actions.push({ kind: 'rotation', workloads: [name], on: state === 'on' });
-  }
+      actions.push({ kind: 'rotation', workloads: [name], on: isOn(state) });
+  } else if (rotation !== undefined) actions.push({ kind: 'rotation', workloads: 'all', on: isOn(rotation) });
   if (ca !== undefined) actions.push({ kind: 'ca', available: ca === 'up' });
   for (const [name, { latency, refuse }] of Object.entries(file.csr ?? {})) {
     const latencyMs = latency === undefined ? 0 : parseDuration(latency);
@@ -120,4 +120,8 @@ export function identityActionsOf(file: EventFile): readonly IdentityAction[] {
   if (renew !== undefined) actions.push({ kind: 'renew', workloads: renew });
   if (revoke !== undefined) actions.push({ kind: 'revoke', workloads: revoke });
   return actions;
+}
+
+function isOn(state: Switch): boolean {
+  return state === true || state === 'on';
 }

@@ -12,7 +12,7 @@
  * Source: RFC 5280 §4, SPIFFE X509-SVID §3–4, istio `security/pkg/pki/ca`.
  * @module
  */
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { MeshError, type Instant, type Rng } from '../core/index.ts';
 import { parseTrustDomain, pathOf, spiffeIdFault, trustDomainOf, type SpiffeId } from '../identity/index.ts';
 import { buildCertificate, EMPTY_NAME, encodeName } from './certificate-builder.ts';
@@ -319,7 +319,21 @@ function signingCertificate(profile: SigningProfile, issuer: Issuer, window: Val
 
 /** A random positive INTEGER of 128 bits. */
 function newSerial(rng: Rng | undefined): Uint8Array {
-  const octets = rng === undefined ? randomBytes(SERIAL_OCTETS) : rng.bytes(SERIAL_OCTETS);
+  const octets = rng === undefined ? randomSerial() : rng.bytes(SERIAL_OCTETS);
   if (octets.every((octet) => octet === 0)) octets[SERIAL_OCTETS - 1] = 1;
   return derUnsigned(octets);
+}
+
+/** Random octets for the next serial numbers: one call to the generator costs as much for one as for many. */
+const SERIALS_AT_ONCE = 256;
+const serialOctets = new Uint8Array(SERIAL_OCTETS * SERIALS_AT_ONCE);
+let serialsTaken = SERIALS_AT_ONCE;
+
+function randomSerial(): Uint8Array {
+  if (serialsTaken === SERIALS_AT_ONCE) {
+    randomFillSync(serialOctets);
+    serialsTaken = 0;
+  }
+  const start = SERIAL_OCTETS * serialsTaken++;
+  return serialOctets.slice(start, start + SERIAL_OCTETS);
 }

@@ -68,8 +68,6 @@ export class CertificateAgent {
   /** Roots that were pushed while the workload was suspended. */
   #missed: { readonly trusted: TrustedRoots; readonly renew: boolean } | undefined;
   #timer: Timer | undefined;
-  /** Serial number of the latest certificate whose expiry was reported. */
-  #expired: string | undefined;
   #running = false;
   #clockSkewMs: number;
   /** May be changed at any time; counts from the next request on. */
@@ -127,17 +125,9 @@ export class CertificateAgent {
   /** Stops renewing until `resume`; the certificate and the roots in use stay. */
   suspend(): void {
     this.#dispatch({ kind: 'suspend' });
-    const svid = this.#svid;
-    if (svid === undefined || !this.isSuspended) return;
-    // A suspended machine notices nothing; that the certificate expires is a fact all the same.
-    this.#timer = this.#options.clock.schedule(addMs(svid.notAfter, 1 - this.#clockSkewMs), () =>
-      this.#reportExpired(svid.serial),
-    );
   }
 
   resume(): void {
-    if (!this.isSuspended) return;
-    this.#timer?.[Symbol.dispose]();
     this.#dispatch({ kind: 'resume' });
     const missed = this.#missed;
     this.#missed = undefined;
@@ -148,8 +138,8 @@ export class CertificateAgent {
   stepClock(skewMs: number): void {
     if (skewMs === this.#clockSkewMs) return;
     this.#clockSkewMs = skewMs;
-    this.#dispatch({ kind: 'clock-step' });
     this.#options.events.append({ kind: 'clock.stepped', spiffeId: this.spiffeId, skewMs });
+    this.#dispatch({ kind: 'clock-step' });
   }
 
   /** News from the control plane: other roots, and perhaps the wish that every certificate be signed anew. */
@@ -230,18 +220,11 @@ export class CertificateAgent {
         return;
       }
       case 'expired':
-        this.#reportExpired(effect.certificate.serial);
+        events.append({ kind: 'certificate.expired', spiffeId, serial: effect.certificate.serial });
         return;
       default:
         assertNever(effect);
     }
-  }
-
-  /** Once for each certificate. */
-  #reportExpired(serial: string): void {
-    if (this.#expired === serial) return;
-    this.#expired = serial;
-    this.#options.events.append({ kind: 'certificate.expired', spiffeId: this.spiffeId, serial });
   }
 
   /** The CA signs when the answer is due: an outage meanwhile is met. */

@@ -25,6 +25,15 @@ export interface Departure {
   route(target: Target, address: Address): OutboundRoute;
 }
 
+/** The way of a call: what its connection is like, and the names it would use. */
+export interface Way {
+  readonly route: OutboundRoute;
+  /** Host header an application would send. */
+  readonly host: string;
+  /** `namespace/workload` */
+  readonly server: string;
+}
+
 /** What departures ask of their mesh. */
 export interface DeparturePort {
   readonly ca: MeshCa;

@@ -57,6 +57,7 @@ export function reportExchange(events: EventLog, request: MeshRequest, facts: Ex
     authority: request.host ?? target.host,
     security: connection.security,
     determining: outcome.decidedBy,
+    ...(outcome.durationMs === undefined ? {} : { durationMs: outcome.durationMs }),
     ...(flow === undefined ? {} : { flow }),
   });
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import type { EventLog, Instant, PeerRef } from '../core/index.ts';
-import type { AddressBook, InboundConnection, TlsVersion } from '../wire/index.ts';
+import type { AddressBook, InboundConnection, InboundRefusal, TlsVersion } from '../wire/index.ts';
 import type { ExchangeLedger } from './exchange-ledger.ts';
 import type { MeshCa } from './mesh-ca.ts';
 import type { RunningWorkload } from './running-workload.ts';
@@ -18,6 +18,8 @@ export interface ListenContext {
   /** Asked anew for every connection and request. */
   policy(): PortPolicy;
   readonly minVersion: TlsVersion;
+  /** Told of every connection the port refuses, whoever opened it. */
+  refused(refusal: InboundRefusal): void;
   /** The mesh is going down: connections that close now are not worth an event. */
   closing(): boolean;
   /** The loopback port to listen on; absent: any that is free. */
@@ -45,7 +47,10 @@ export function listenFor(running: RunningWorkload, port: number, context: Liste
         agent === undefined ? ca.verifyClient(chain, now()) : ca.verifyClient(chain, agent.now(), agent.trusted),
       minVersion,
       ...(context.listenPort === undefined ? {} : { listenPort: context.listenPort }),
-      onRefused: (refusal) => ledger.refused(refusal),
+      onRefused: (refusal) => {
+        ledger.refused(refusal);
+        context.refused(refusal);
+      },
       onOpened: (connection) => {
         const { id, security, tlsVersion, resumed } = connection;
         events.append({

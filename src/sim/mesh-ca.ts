@@ -10,12 +10,13 @@
  * those of the mesh configuration.
  * @module
  */
-import { addMs, assertNever, DAY_MS, HOUR_MS, type Instant, MeshError, messageOf, type Rng } from '../core/index.ts';
-import { type SpiffeId, trustDomainOf } from '../identity/index.ts';
+import { addMs, assertNever, DAY_MS, type Instant, MeshError, messageOf, type Rng } from '../core/index.ts';
+import { parseSpiffeId, type SpiffeId, trustDomainOf } from '../identity/index.ts';
 import {
-  type Certificate,
+  Certificate,
   CertificateAuthority,
   type KeyAlgorithm,
+  type RevocationList,
   SvidVerifier,
   type TrustBundleSet,
 } from '../pki/index.ts';
@@ -23,8 +24,6 @@ import type { PeerVerdict } from '../wire/index.ts';
 import { Revocations } from './revocations.ts';
 import { BundleComposer, type TrustedRoots } from './trusted-roots.ts';
 
-/** DEFAULT_WORKLOAD_CERT_TTL of istiod. */
-export const DEFAULT_LEAF_TTL_MS: number = 24 * HOUR_MS;
 /** CITADEL_SELF_SIGNED_CA_CERT_TTL of istiod. */
 const ROOT_TTL_MS: number = 3_650 * DAY_MS;
 const INTERMEDIATE_TTL_MS: number = 365 * DAY_MS;
@@ -202,6 +201,17 @@ export class MeshCa {
     return this.#revocations.has(serial);
   }
 
+  /** When the revocation lists of now are usable; nothing while none are checked. */
+  get revocationWindow(): { readonly from: Instant; readonly until: Instant } | undefined {
+    const [list] = this.#crls() ?? [];
+    if (list?.nextUpdate === undefined) return undefined;
+    return { from: list.thisUpdate, until: list.nextUpdate };
+  }
+
+  #crls(): readonly RevocationList[] | undefined {
+    return this.#revocations.lists(this.#authorities, this.#now());
+  }
+
   #give(roots: readonly Certificate[]): void {
     const distinct = [...new Map(roots.map((root) => [root.fingerprint, root])).values()];
     this.#trusted = { ...this.#trusted, roots: distinct };
@@ -262,32 +272,50 @@ export class MeshCa {
     trusted: TrustedRoots = this.#trusted,
   ): PeerVerdict {
     const verdict = this.#verify(chain, { at, purpose: 'server', trusted });
-    if (!verdict.ok || names.length === 0 || (verdict.principal !== undefined && names.includes(verdict.principal))) {
-      return verdict;
-    }
+    if (names.length === 0) return verdict;
+    const unknown = !verdict.ok && verdict.reason === 'svid_unknown_trust_domain';
+    if (!verdict.ok && !unknown) return verdict;
+    const principal = verdict.ok ? verdict.principal : nameOf(chain);
+    if (verdict.ok && principal !== undefined && names.includes(principal)) return verdict;
     const expected = names.length === 1 ? names[0] : `one of ${names.join(', ')}`;
-    return { ok: false, reason: 'san_mismatch', detail: `the server is ${verdict.principal}, expected ${expected}` };
+    return { ok: false, reason: 'san_mismatch', detail: `the server is ${principal}, expected ${expected}` };
   }
 
-  #verify(
-    chain: readonly Uint8Array[],
-    judge: { readonly at: Instant; readonly purpose: 'client' | 'server'; readonly trusted: TrustedRoots },
-  ): PeerVerdict {
-    const { at, purpose, trusted } = judge;
+  #verify(chain: readonly Uint8Array[], judge: Judgement): PeerVerdict {
     try {
-      const crls = this.#revocations.lists(this.#authorities, this.#now());
-      const bundles = this.bundlesOf(trusted);
-      const result = this.#verifier.verifyDer(chain, { bundles, at, purpose, ...(crls && { crls }) });
-      if (!result.ok) return result;
-      return { ok: true, principal: result.spiffeId, validUntil: result.validUntil };
+      const bundles = this.bundlesOf(judge.trusted);
+      const verdict = this.#verifyAgainst(bundles, chain, judge);
+      if (verdict.ok || verdict.reason !== 'svid_unknown_trust_domain') return verdict;
+      // Envoy has one list of roots for all names: whether the chain is genuine comes first.
+      const domain = trustDomainOf(parseSpiffeId(nameOf(chain) ?? ''));
+      const genuine = this.#verifyAgainst(bundles.with(domain, judge.trusted.roots), chain, judge);
+      return genuine.ok ? verdict : genuine;
     } catch (error) {
       // A chain that cannot even be read is refused like any other bad chain.
       return { ok: false, reason: 'malformed', detail: messageOf(error) };
     }
   }
 
+  #verifyAgainst(bundles: TrustBundleSet, chain: readonly Uint8Array[], { at, purpose }: Judgement): PeerVerdict {
+    const crls = this.#crls();
+    const result = this.#verifier.verifyDer(chain, { bundles, at, purpose, ...(crls && { crls }) });
+    return result.ok ? { ok: true, principal: result.spiffeId, validUntil: result.validUntil } : result;
+  }
+
   /** Whether the mesh lets this trust domain in at all. */
   accepts(id: SpiffeId): boolean {
     return this.bundles.trustDomains.includes(trustDomainOf(id));
   }
+}
+
+/** Who judges a chain: by which clock, in which role the peer stands, with which roots. */
+interface Judgement {
+  readonly at: Instant;
+  readonly purpose: 'client' | 'server';
+  readonly trusted: TrustedRoots;
+}
+
+/** The name the leaf gives itself. */
+function nameOf([leaf]: readonly Uint8Array[]): string | undefined {
+  return leaf === undefined ? undefined : Certificate.fromDer(leaf).uriSans[0];
 }

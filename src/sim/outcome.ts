@@ -26,7 +26,9 @@ const BEFORE_RESPONSE = 'upstream_reset_before_response_started';
 function seenThroughSidecar(failure: OutboundFailure): Seen {
   switch (failure.stage) {
     case 'connect':
-      return connectFailure('delayed_connect_error:_Connection_refused');
+      return failure.reason === 'connect_timeout'
+        ? CONNECT_TIMEOUT
+        : connectFailure('delayed_connect_error:_Connection_refused');
     case 'handshake':
       return connectFailure(
         failure.reason === 'wrong_version_number'
@@ -71,6 +73,14 @@ function connectFailure(cause: string): Seen {
     body: `${UPSTREAM_ERROR} reset reason: remote connection failure`,
   };
 }
+
+/** Nobody answered within the connect timeout. */
+const CONNECT_TIMEOUT: Seen = {
+  status: 503,
+  flags: 'UF,URX',
+  details: `${BEFORE_RESPONSE}{connection_timeout}`,
+  body: `${UPSTREAM_ERROR} reset reason: connection timeout`,
+};
 
 export interface OutcomeInput {
   readonly answer: HttpAnswer;
@@ -131,6 +141,8 @@ const NO_CONNECTION: OutcomeConnection = { security: 'none', resumed: false };
 
 function resultOf(failure: OutboundFailure, refusal: InboundRefusal | undefined): OutcomeResult {
   if (failure.stage === 'timeout') return 'timeout';
+  // A connection that broke had been accepted.
+  if (refusal?.stage === 'record') return 'unreachable';
   if (refusal !== undefined || failure.stage === 'handshake' || failure.stage === 'verify-server')
     return 'handshake-failure';
   return 'unreachable';

@@ -38,8 +38,13 @@ export function certificateFacts(svid: Svid, judge: Judge, ca: MeshCa): Certific
   const valid = roots.find((known) => datesOf(known, judge.at) === 'valid') ?? roots[0];
   const path = valid === undefined ? svid.chain : [...svid.chain, valid];
   const wrong = path.map((certificate) => datesOf(certificate, judge.at)).find((dates) => dates !== 'valid');
-  const revoked = path.some(({ serial }) => ca.isRevoked(serial));
-  return { names: [svid.spiffeId], root, validity: wrong ?? (revoked ? 'revoked' : 'valid') };
+  return { names: [svid.spiffeId], root, validity: wrong ?? revocationOf(path, judge, ca) };
+}
+
+function revocationOf(path: readonly Certificate[], { at }: Judge, ca: MeshCa): string {
+  if (path.some(({ serial }) => ca.isRevoked(serial))) return 'revoked';
+  const lists = ca.revocationWindow;
+  return lists === undefined || (at >= lists.from && at <= lists.until) ? 'valid' : 'revocation_unknown';
 }
 
 function keyOf(root: Certificate): string {

@@ -83,6 +83,7 @@ function resultOf({ refusal, status }: PredictedOutcome): OutcomeResult {
     case 'authorize':
       return 'deny';
     case 'connect':
+    case 'record':
     case undefined:
       return 'unreachable';
     default:

@@ -80,6 +80,8 @@ export interface Outcome {
   readonly decision?: Decision;
   readonly connection: OutcomeConnection;
   readonly refusal?: Refusal;
+  /** Virtual time that faults on the link cost; absent where there are none. */
+  readonly durationMs?: number;
 }
 
 /** `namespace/workload[:port]`; nothing where the text has another shape. */

@@ -24,20 +24,23 @@ import { acceptedTrustDomains, type CompiledMesh, compileMesh } from '../policy/
 import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
 import { type Application, echoApplication } from './application.ts';
 import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
-import { callerKind, type Departure, departureOf } from './departures.ts';
+import { callerKind, type Departure, departureOf, type Way } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
 import { MeshCa } from './mesh-ca.ts';
 import { outcomeOf } from './outcome.ts';
 import { portPolicy } from './port-policy.ts';
 import { predict } from './prediction.ts';
 import { type Caller, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
+import { requestIdFrom } from './request-id.ts';
 import { listenFor } from './listen.ts';
 import { reportExchange, unresolved } from './exchange-report.ts';
 import { watchRoot } from './root-renewal.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
+import { Trouble } from './trouble.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import { type Refused, type Served, Witnesses } from './witnesses.ts';
 
 export interface SimulationOptions {
   readonly config: MeshConfig;
@@ -67,6 +70,8 @@ export class Simulation implements AsyncDisposable {
   readonly events: EventLog;
   readonly ca: MeshCa;
   readonly seam: Seam;
+  /** Faults and captures on links. */
+  readonly trouble: Trouble;
   readonly #options: SimulationOptions;
   readonly #rng: Rng;
   readonly #requestIds: Rng;
@@ -75,6 +80,7 @@ export class Simulation implements AsyncDisposable {
   readonly #pool: OutboundPool;
   readonly #running = new Map<string, RunningWorkload>();
   readonly #disposal = new DisposeStack();
+  readonly #witnesses = new Witnesses();
   #compiled: CompiledMesh;
   #targets: TargetIndex;
   #policies = new Map<string, PortPolicy>();
@@ -105,6 +111,13 @@ export class Simulation implements AsyncDisposable {
     }
     this.seam = new Seam(this.#addresses);
     this.#pool = new OutboundPool({ seam: this.seam, addresses: this.#addresses });
+    this.trouble = new Trouble({
+      seam: this.seam,
+      clock: this.clock,
+      events: this.events,
+      ipOf: (name) => this.#running.get(name)?.ip,
+      redial: () => this.#pool.drain(),
+    });
     this.#disposal.defer(() => this.seam.close());
     this.#disposal.defer(() => this.#pool.close());
   }
@@ -164,10 +177,20 @@ export class Simulation implements AsyncDisposable {
         return identity();
       },
       agent,
-      application: this.#options.applications?.[name] ?? echoApplication(workload),
+      application: this.#witnesses.watch(name, this.#options.applications?.[name] ?? echoApplication(workload)),
       ports: new Map(),
     });
     agent?.start();
+  }
+
+  /** Calls `read` for every request that is handed to an application from now on. */
+  onServed(read: (served: Served) => void): Disposable {
+    return this.#witnesses.onServed(read);
+  }
+
+  /** Calls `read` for every connection that a port refuses from now on, whoever opened it. */
+  onRefused(read: (refused: Refused) => void): Disposable {
+    return this.#witnesses.onRefused(read);
   }
 
   #agent(name: string, identity: () => SpiffeId): CertificateAgent {
@@ -262,8 +285,10 @@ export class Simulation implements AsyncDisposable {
       route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
       once,
     });
-    reportExchange(this.events, request, { departure, target, outcome, flow: marks.flow });
-    return outcome;
+    const delayMs = this.seam.virtualDelayMs(route.link);
+    const felt = delayMs > 0 ? { ...outcome, durationMs: delayMs } : outcome;
+    reportExchange(this.events, request, { departure, target, outcome: felt, flow: marks.flow });
+    return felt;
   }
 
   async #send(
@@ -276,7 +301,7 @@ export class Simulation implements AsyncDisposable {
     },
   ): Promise<Outcome> {
     const { departure, target, route, once } = way;
-    const requestId = request.headers?.['x-request-id'] ?? this.#requestId();
+    const requestId = request.headers?.['x-request-id'] ?? requestIdFrom(this.#requestIds);
     const record = this.#ledger.open(requestId);
     try {
       const answer = await this.#pool.request(route, {
@@ -301,32 +326,39 @@ export class Simulation implements AsyncDisposable {
   /** Opens keep-alive connections until `count` are open; how many are. */
   async openConnections(from: string, to: string, count: number): Promise<number> {
     this.#assertOpen();
-    const departure = await this.#departure(from);
-    const target = this.#targets.resolve(to, departure.namespace);
-    if ('kind' in target) return 0;
-    const sidecar = await this.#port(target.workload, target.endpoint.port);
-    const route = { ...departure.route(target, sidecar.address), connectionsMax: count };
+    const way = await this.way(from, to);
+    if (way === undefined) return 0;
+    const route = { ...way.route, connectionsMax: count };
     const opened = await this.clock.track(this.#pool.open(route, count));
     return opened.open;
   }
 
   /** Sockets open from one workload to another. */
   async connections(from: string, to: string): Promise<number> {
-    const route = await this.#routeOf(from, to);
+    const route = (await this.way(from, to))?.route;
     return route === undefined ? 0 : this.#pool.connections(route.key);
   }
 
   /** Closes the idle connections from one workload to another. */
   async closeConnections(from: string, to: string): Promise<void> {
-    const route = await this.#routeOf(from, to);
+    const route = (await this.way(from, to))?.route;
     if (route !== undefined) await this.#pool.drain(route.key);
   }
 
-  async #routeOf(from: string, to: string): Promise<OutboundRoute | undefined> {
+  /** Virtual time by which an exchange between the two takes longer at present. */
+  async delayMs(from: string, to: string): Promise<number> {
+    const route = (await this.way(from, to))?.route;
+    return route === undefined ? 0 : this.seam.virtualDelayMs(route.link);
+  }
+
+  /** How a call would leave and where it would arrive; nothing where `to` leads nowhere. */
+  async way(from: Caller, to: string): Promise<Way | undefined> {
     const departure = await this.#departure(from);
     const target = this.#targets.resolve(to, departure.namespace);
     if ('kind' in target) return undefined;
-    return departure.route(target, (await this.#port(target.workload, target.endpoint.port)).address);
+    const { workload, host } = target;
+    const { address } = await this.#port(workload, target.endpoint.port);
+    return { route: departure.route(target, address), host, server: `${workload.namespace}/${workload.name}` };
   }
 
   /** The ends of a flow, as events name them. */
@@ -378,6 +410,7 @@ export class Simulation implements AsyncDisposable {
       policy: () => this.#policy(`${running.name}:${port}`, workload, port),
       minVersion: this.#compiled.config.settings.minTlsVersion,
       closing: () => this.#closed,
+      refused: (refusal) => this.#witnesses.refused(running.name, refusal),
       listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
     running.ports.set(port, opening);
@@ -419,12 +452,6 @@ export class Simulation implements AsyncDisposable {
     if (found !== undefined) return found;
     this.#targets.workload(name);
     throw new InvariantError(`workload ${name} is configured but does not run`);
-  }
-
-  /** Seeded, in the shape of a UUID. */
-  #requestId(): string {
-    const hex = [...this.#requestIds.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
 
   #assertOpen(): void {

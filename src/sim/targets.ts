@@ -31,6 +31,8 @@ export class TargetIndex {
   readonly #compiled: CompiledMesh;
   readonly #workloads = new Map<string, Workload>();
   readonly #reachable = new Map<string, Omit<Target, 'workload'>[]>();
+  /** Targets asked for by `namespace/workload[:port]`: no more than there are ports. */
+  readonly #named = new Map<string, Target>();
 
   constructor(compiled: CompiledMesh) {
     this.#compiled = compiled;
@@ -73,8 +75,14 @@ export class TargetIndex {
    * @throws MeshError `ERR_REQUEST_INVALID` for a workload or port that the configuration does not have
    */
   resolve(to: string, fromNamespace: string): Target | NoTarget {
+    const known = this.#named.get(to);
+    if (known !== undefined) return known;
     const named = parseWorkloadTarget(to);
-    if (named !== undefined) return this.#byWorkload(`${named.namespace}/${named.name}`, named.port);
+    if (named !== undefined) {
+      const target = this.#byWorkload(`${named.namespace}/${named.name}`, named.port);
+      this.#named.set(to, target);
+      return target;
+    }
     const match = /^(?:https?:\/\/)?([A-Za-z0-9.*_-]+)(?::(\d+))?(?:\/.*)?$/.exec(to);
     const host = match?.[1];
     if (host === undefined)

@@ -14,6 +14,7 @@ import {
   addMs,
   type CertificateIssued,
   type EventLog,
+  type LatencySample,
   MINUTE_MS,
   type PeerRef,
   type Rng,
@@ -47,6 +48,8 @@ export interface TrafficPort {
   openConnections(from: string, to: string, count: number): Promise<number>;
   connections(from: string, to: string): Promise<number>;
   closeConnections(from: string, to: string): Promise<void>;
+  /** Virtual time by which an exchange takes longer at present: faults on the link. */
+  delayMs(from: string, to: string): Promise<number>;
   /** The ends of a flow, as events name them. */
   ends(
     from: string,
@@ -146,9 +149,17 @@ export class TrafficFlow {
       status: outcome.status,
       flags: outcome.flags,
       security,
-      latency: delivered ? drawLatencies(this.#profile, requests, this.#rng) : [],
+      latency: delivered ? await this.#latencies(requests) : [],
       connections: await this.#mesh.connections(from, to),
     });
+  }
+
+  async #latencies(requests: number): Promise<readonly LatencySample[]> {
+    const { from, to } = this.#options;
+    const delayed: LatencySample[] = [];
+    for (const { ms, count } of drawLatencies(this.#profile, requests, this.#rng))
+      delayed.push({ ms: ms + (await this.#mesh.delayMs(from, to)), count });
+    return delayed;
   }
 }
 

@@ -11,7 +11,8 @@ import type { Instant } from '../core/index.ts';
 import { encodePcapng, type Packet } from './pcapng.ts';
 import { Conversation } from './tcp-segments.ts';
 import { type LinkMatch, matchesLink } from './faults.ts';
-import type { Direction, Link, RelayedConnection, WireRule } from './wire-rule.ts';
+import type { Seam } from './seam.ts';
+import type { Direction, Link, RelayedConnection } from './wire-rule.ts';
 
 export interface CaptureOptions {
   /** Links to listen on. @defaultValue all */
@@ -34,6 +35,13 @@ export interface CaptureCount {
   readonly bytes: Readonly<Record<Direction, number>>;
 }
 
+/** One direction of one connection. */
+export interface CapturedStream {
+  readonly link: Link;
+  readonly direction: Direction;
+  readonly bytes: Uint8Array;
+}
+
 type CapturedKind = 'open' | 'data' | 'end';
 
 interface Captured {
@@ -53,9 +61,7 @@ const ELSEWHERE_IP = '203.0.113.1';
 const EPHEMERAL_PORT = 32_768;
 const EPHEMERAL_PORTS = 28_232;
 
-export class Capture {
-  /** To be installed on a seam. */
-  readonly rule: WireRule;
+export class Capture implements Disposable {
   readonly #world: CaptureWorld;
   readonly #limitBytes: number;
   readonly #captured: Captured[] = [];
@@ -64,12 +70,13 @@ export class Capture {
   #connections = 0;
   #kept = 0;
   #last = 0n;
+  readonly #installed: Disposable;
 
-  constructor(world: CaptureWorld, options: CaptureOptions = {}) {
+  private constructor(seam: Seam, world: CaptureWorld, options: CaptureOptions) {
     const { links, secrets = false, limitBytes = LIMIT_BYTES } = options;
     this.#world = world;
     this.#limitBytes = limitBytes;
-    this.rule = {
+    this.#installed = seam.install({
       name: 'capture',
       matches: (link) => links === undefined || links.some((on) => matchesLink(link, on)),
       onOpen: (connection) => {
@@ -83,7 +90,17 @@ export class Capture {
       },
       onClose: (connection) => this.#keep('end', connection),
       ...(secrets && { onSecret: (_link, line) => void this.#keyLog.push(Uint8Array.from(line)) }),
-    };
+    });
+  }
+
+  /** Listens to connections opened on `seam` from now on. */
+  static start(seam: Seam, world: CaptureWorld, options: CaptureOptions = {}): Capture {
+    return new Capture(seam, world, options);
+  }
+
+  /** Stops listening; what was captured stays. */
+  [Symbol.dispose](): void {
+    this.#installed[Symbol.dispose]();
   }
 
   /** Seen so far, kept or not. */
@@ -101,22 +118,26 @@ export class Capture {
     return Buffer.concat(this.#keyLog).toString('latin1');
   }
 
-  /** All bytes kept of one direction, or of both, connection by connection. */
-  payload(direction?: Direction): Uint8Array {
-    const streams = new Map<string, Uint8Array[]>();
-    for (const one of this.#captured) {
-      if (one.kind !== 'data' || (direction !== undefined && one.direction !== direction)) continue;
-      const key = `${one.connection.id}/${one.direction}`;
+  /** What was kept, connection by connection and direction by direction. */
+  streams(): readonly CapturedStream[] {
+    const streams = new Map<string, { link: Link; direction: Direction; chunks: Uint8Array[] }>();
+    for (const { kind, connection, direction, bytes } of this.#captured) {
+      if (kind !== 'data') continue;
+      const key = `${connection.id}/${direction}`;
       const stream = streams.get(key);
-      if (stream === undefined) streams.set(key, [one.bytes]);
-      else stream.push(one.bytes);
+      if (stream === undefined) streams.set(key, { link: connection.link, direction, chunks: [bytes] });
+      else stream.chunks.push(bytes);
     }
-    return Buffer.concat([...streams.values()].flat());
+    return [...streams.values()].map(({ link, direction, chunks }) => ({
+      link,
+      direction,
+      bytes: Buffer.concat(chunks),
+    }));
   }
 
   /** Whether the bytes of one connection hold `text` somewhere. */
   contains(text: string): boolean {
-    return Buffer.from(this.payload()).includes(text);
+    return this.streams().some(({ bytes }) => Buffer.from(bytes).includes(text));
   }
 
   /**

@@ -53,22 +53,20 @@ type Attempt = (settle: (dialled: Dialled) => void) => Socket;
 interface Way {
   readonly address: Address;
   readonly onSecret?: (line: Uint8Array) => void;
+  /** The end that the server sees where something is in between. */
+  onward?(): Address | undefined;
 }
 
-function open(route: OutboundRoute, { address, onSecret }: Way, dialler: Dialler): Promise<Dialled> {
+function open(route: OutboundRoute, way: Way, dialler: Dialler): Promise<Dialled> {
   const { tls } = route;
-  if (tls === undefined) return ready(plainly(address, dialler), route, dialler);
+  if (tls === undefined) return ready(plainly(way, dialler), route, dialler);
   const credential = tls.identity();
   const context = secureContextOf(credential, tls);
   if (!context.ok) {
     return Promise.resolve(failed('handshake', 'unusable_credential', context.detail));
   }
   const security = credential === undefined ? 'tls' : 'mutual_tls';
-  return ready(
-    securely({ tls, address, security, context: context.context, ...(onSecret && { onSecret }) }, dialler),
-    route,
-    dialler,
-  );
+  return ready(securely({ tls, way, security, context: context.context }, dialler), route, dialler);
 }
 
 /** Runs an attempt under a time limit, and enters its socket in the books. */
@@ -100,11 +98,11 @@ function ready(attempt: Attempt, route: OutboundRoute, dialler: Dialler): Promis
   });
 }
 
-function plainly(address: Address, dialler: Dialler): Attempt {
+function plainly(way: Way, dialler: Dialler): Attempt {
   return (settle) => {
-    const socket = connect({ host: address.host, port: address.port });
+    const socket = connect({ host: way.address.host, port: way.address.port });
     socket.once('connect', () =>
-      settle({ ok: true, socket, connection: connectionOf(dialler, socket, { security: 'none' }) }),
+      settle({ ok: true, socket, connection: connectionOf(dialler, { socket, way }, { security: 'none' }) }),
     );
     socket.on('error', (error) => settle(failed('connect', reasonOf(error, 'connect_failed'), detailOf(error))));
     socket.once('close', () => settle(failed('connect', 'connection_closed')));
@@ -112,14 +110,16 @@ function plainly(address: Address, dialler: Dialler): Attempt {
   };
 }
 
-interface SecureOptions extends Way {
+interface SecureOptions {
+  readonly way: Way;
   readonly tls: OutboundTls;
   readonly security: ConnectionSecurity;
   readonly context: SecureContext;
 }
 
-function securely({ tls, address, security, context, onSecret }: SecureOptions, dialler: Dialler): Attempt {
+function securely({ tls, way, security, context }: SecureOptions, dialler: Dialler): Attempt {
   const { alpn, verifyServer } = tls;
+  const { address, onSecret } = way;
   const sni = tls.sni === undefined || tls.sni === '' || isIP(tls.sni) !== 0 ? undefined : tls.sni;
   const options = {
     address,
@@ -136,7 +136,7 @@ function securely({ tls, address, security, context, onSecret }: SecureOptions, 
         return;
       }
       const facts = { security, ...result.facts, ...(sni !== undefined && { sni }) };
-      settle({ ok: true, socket, connection: connectionOf(dialler, socket, facts) });
+      settle({ ok: true, socket, connection: connectionOf(dialler, { socket, way }, facts) });
     });
 }
 
@@ -146,10 +146,19 @@ function failed(stage: OutboundFailure['stage'], reason: string, detail: string 
 
 function connectionOf(
   dialler: Dialler,
-  socket: Socket,
+  { socket, way }: { readonly socket: Socket; readonly way: Way },
   facts: Partial<TlsFacts> & Pick<OutboundConnection, 'security'>,
 ): OutboundConnection {
-  return { id: dialler.addresses.nextConnectionId(), local: localOf(socket), resumed: false, ...facts };
+  const local = localOf(socket);
+  return {
+    id: dialler.addresses.nextConnectionId(),
+    // Looked up when it is asked for: what is in between connects on its own time.
+    get local() {
+      return way.onward?.() ?? local;
+    },
+    resumed: false,
+    ...facts,
+  };
 }
 
 function localOf(socket: Socket): Address {

@@ -207,6 +207,7 @@ export class InboundListener implements AsyncDisposable {
         context: context.context,
         ...(alpn !== undefined && { alpn }),
         ...(isMutual && { verifyClient }),
+        onForgedRecord: (reason, detail) => this.#refuse(arrival, 'record', reason, detail),
       },
       (result, socket) => {
         if (result.ok) {

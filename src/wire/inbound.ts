@@ -79,7 +79,8 @@ export interface InboundExchange {
   abort(): void;
 }
 
-export type InboundRefusalStage = 'filter-chain' | 'handshake' | 'verify-client' | 'codec';
+/** `record`: an open connection that ended at a TLS record which fails authentication. */
+export type InboundRefusalStage = 'filter-chain' | 'handshake' | 'verify-client' | 'record' | 'codec';
 
 export interface InboundRefusal {
   readonly stage: InboundRefusalStage;

@@ -19,7 +19,7 @@ import { connect, type SecureContext, TLSSocket } from 'node:tls';
 import type { Instant } from '../core/index.ts';
 import type { Address } from './address-book.ts';
 import type { PeerVerdict, VerifyPeer } from './peer.ts';
-import { detailOf, reasonOf } from './socket-error.ts';
+import { codeOf, detailOf, reasonOf } from './socket-error.ts';
 
 /** Longest chain that is looked at; Envoy's own default limit is higher, OpenSSL's is 100. */
 const CHAIN_CERTIFICATES_MAX = 100;
@@ -44,6 +44,8 @@ export interface AcceptTlsOptions {
   readonly alpn?: string;
   /** Absent: no client certificate is asked for. */
   readonly verifyClient?: VerifyPeer;
+  /** A record of the open connection was not the peer's; the socket is destroyed. */
+  onForgedRecord?(reason: string, detail: string): void;
 }
 
 /** Takes the server's part on a connected socket; bytes put back with `unshift` are part of the handshake. */
@@ -58,7 +60,13 @@ export function acceptTls(raw: Socket, options: AcceptTlsOptions, done: OnTls): 
   });
   settleOnce(socket, 'secure', done, () => judge(socket, verifyClient, 'no_client_certificate'));
   // A TLSSocket outside a tls.Server reports later errors (a forged record, a reset) by this event alone.
-  socket.on('_tlsError', () => socket.destroy());
+  let isOpen = false;
+  socket.once('secure', () => (isOpen = true));
+  socket.on('_tlsError', (error: unknown) => {
+    if (isOpen && codeOf(error)?.startsWith('ERR_SSL_') === true)
+      options.onForgedRecord?.(reasonOf(error, 'tls_error'), detailOf(error));
+    socket.destroy();
+  });
   return socket;
 }
 

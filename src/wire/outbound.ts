@@ -57,7 +57,7 @@ export interface OutboundConnection {
   readonly tlsVersion?: string;
   /** Always false: a resumed session is refused. */
   readonly resumed: boolean;
-  /** Real local end. */
+  /** Real client end as the server sees it: our own, or that of the relay in between. */
   readonly local: Address;
 }
 

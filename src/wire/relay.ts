@@ -38,6 +38,7 @@ export class Relay {
   readonly #halfClosed = new Set<Direction>();
   #resolve: () => void = ignore;
   #isSettled = false;
+  #onward: Address | undefined;
 
   private constructor(options: RelayOptions, server: Server, port: number) {
     this.#options = options;
@@ -65,6 +66,11 @@ export class Relay {
     });
     const bound = server.address();
     return new Relay(options, server, bound !== null && typeof bound === 'object' ? bound.port : 0);
+  }
+
+  /** The end that the server sees; nothing before it does. */
+  get onward(): Address | undefined {
+    return this.#onward;
   }
 
   /** The client is gone, or never came: stop waiting for one. Bytes under way still arrive. */
@@ -112,7 +118,8 @@ export class Relay {
     }
     const server = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
     server.once('connect', () => {
-      const entry = this.#options.enter({ host: server.localAddress ?? '', port: server.localPort ?? 0 });
+      this.#onward = { host: server.localAddress ?? '', port: server.localPort ?? 0 };
+      const entry = this.#options.enter(this.#onward);
       server.once('close', () => entry[Symbol.dispose]());
     });
     for (const [socket, other] of [

@@ -17,6 +17,8 @@ export type Passage =
       readonly address: Address;
       /** Where the lines of the connection's key log go; absent: nobody may have them. */
       readonly onSecret?: (line: Uint8Array) => void;
+      /** The end that the server sees, once it does. */
+      onward(): Address | undefined;
       release(): void;
     }
   | { readonly ok: false; readonly reason: string; readonly detail: string };
@@ -29,7 +31,8 @@ export interface PassageOptions {
 
 export class Seam implements AsyncDisposable {
   readonly #addresses: AddressBook;
-  readonly #rules = new Set<WireRule>();
+  /** Each with the question whether it is in force now. */
+  readonly #rules = new Map<WireRule, () => boolean>();
   readonly #relays = new Set<Relay>();
   #relayed = 0;
 
@@ -37,28 +40,33 @@ export class Seam implements AsyncDisposable {
     this.#addresses = addresses;
   }
 
-  /** Applies `rule` to connections opened from now on, until the handle is disposed. Rules apply in this order. */
-  install(rule: WireRule): Disposable {
-    this.#rules.add(rule);
+  /**
+   * Applies `rule` to connections opened from now on, until the handle is disposed. Rules apply in this order.
+   * @param isInForce asked for every connection and every chunk: a window of virtual time
+   */
+  install(rule: WireRule, isInForce: () => boolean = always): Disposable {
+    this.#rules.set(rule, isInForce);
     return { [Symbol.dispose]: () => void this.#rules.delete(rule) };
   }
 
   /** Names of the rules in force, in order. */
   get rules(): readonly string[] {
-    return [...this.#rules].map(({ name }) => name);
+    return [...this.#rules.keys()].map(({ name }) => name);
   }
 
   /** The way of a new connection on `link`; `undefined`: straight on, nothing is interposed. */
   passage(link: Link, options: PassageOptions): Promise<Passage> | undefined {
     if (this.#rules.size === 0) return undefined;
-    const rules = [...this.#rules].filter((rule) => isInterposed(rule) && this.#isInForce(rule) && rule.matches(link));
+    const rules = [...this.#rules.keys()].filter(
+      (rule) => isInterposed(rule) && this.#isInForce(rule) && rule.matches(link),
+    );
     return rules.length === 0 ? undefined : this.#through(rules, link, options);
   }
 
   /** Virtual time by which an exchange on `link` takes longer at present. */
   virtualDelayMs(link: Link): number {
     let sum = 0;
-    for (const rule of this.#rules) {
+    for (const rule of this.#rules.keys()) {
       if (rule.virtualDelayMs !== undefined && this.#isInForce(rule) && rule.matches(link))
         sum += rule.virtualDelayMs(link);
     }
@@ -66,7 +74,7 @@ export class Seam implements AsyncDisposable {
   }
 
   #isInForce(rule: WireRule): boolean {
-    return this.#rules.has(rule) && rule.isInForce?.() !== false;
+    return this.#rules.get(rule)?.() === true;
   }
 
   async #through(rules: readonly WireRule[], link: Link, options: PassageOptions): Promise<Passage> {
@@ -89,6 +97,7 @@ export class Seam implements AsyncDisposable {
     return {
       ok: true,
       address: relay.address,
+      onward: () => relay.onward,
       release: () => relay.release(),
       ...(listeners.length > 0 && {
         onSecret: (line) => {
@@ -115,7 +124,7 @@ export class Seam implements AsyncDisposable {
 }
 
 /** A rule that only knows of virtual delays leaves the socket direct. */
-function isInterposed(rule: WireRule): boolean {
+export function isInterposed(rule: WireRule): boolean {
   const parts = ['onConnect', 'onOpen', 'onBytes', 'onSecret', 'onClose', 'delayMs'] as const;
   return rule.virtualDelayMs === undefined || parts.some((part) => rule[part] !== undefined);
 }
@@ -126,4 +135,8 @@ function firstFate(rules: readonly WireRule[], link: Link): { readonly fate: Con
     if (fate !== 'pass') return { fate, detail: `rule \`${rule.name}\`` };
   }
   return { fate: 'pass', detail: '' };
+}
+
+function always(): boolean {
+  return true;
 }

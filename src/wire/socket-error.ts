@@ -35,9 +35,10 @@ export function reasonOf(error: unknown, otherwise: string): string {
   return code.startsWith('HPE_') ? 'codec_error' : otherwise;
 }
 
-/** The error's message, one line. */
+/** The error's message, one line; OpenSSL's without the thread and the source line, which differ between runs. */
 export function detailOf(error: unknown): string {
   return messageOf(error)
     .trim()
+    .replace(/^[0-9A-F]+:(error:[^.]*?):\.\.\/.*$/s, '$1')
     .replaceAll(/\s*\n\s*/g, ' ');
 }

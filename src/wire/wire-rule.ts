@@ -46,8 +46,6 @@ export interface RelayedConnection {
 export interface WireRule {
   readonly name: string;
   matches(link: Link): boolean;
-  /** Asked for every connection and every chunk: a window of virtual time. @defaultValue always */
-  isInForce?(): boolean;
   /** The first rule that says something else than `pass` decides. @defaultValue `pass` */
   onConnect?(link: Link): ConnectFate;
   onOpen?(connection: RelayedConnection): void;

@@ -35,9 +35,21 @@ const TABLE: Readonly<Record<string, Room>> = {
     rooms: [...BELOW_SIM, 'sim', 'attack', 'telemetry', 'lowcode', 'mesh', 'analysis', 'policytest'],
     packages: ['*'],
   },
+  bench: { rooms: [...BELOW_SIM, 'sim', 'telemetry', 'mesh', 'analysis'], packages: ['*'] },
   cli: {
     // Of the kit: what replays a counterexample, which needs neither fast-check nor vitest.
-    rooms: [...BELOW_SIM, 'sim', 'attack', 'telemetry', 'lowcode', 'mesh', 'analysis', 'policytest', 'testing'],
+    rooms: [
+      ...BELOW_SIM,
+      'sim',
+      'attack',
+      'telemetry',
+      'lowcode',
+      'mesh',
+      'analysis',
+      'policytest',
+      'testing',
+      'bench',
+    ],
     packages: ['node:', 'commander', 'yaml'],
   },
   // `src/index.ts`
@@ -98,10 +110,10 @@ describe('the import table', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('keeps node:tls and node:net in wire, but for the attackers', () => {
+  it('keeps node:tls and node:net in wire, but for attackers and what wire is measured against', () => {
     const wrong = imports.filter(
       ({ file, specifier }) =>
-        /^node:(tls|net|http2?|https)$/.test(specifier) && !['wire', 'attack', 'cli'].includes(roomOf(file)),
+        /^node:(tls|net|http2?|https)$/.test(specifier) && !['wire', 'attack', 'cli', 'bench'].includes(roomOf(file)),
     );
     expect(wrong).toEqual([]);
   });

@@ -7,6 +7,9 @@ import { meshproof } from '../kit/command-line.ts';
 
 const EXPECTED = new URL('../../scenarios/01-shop/expected.txt', import.meta.url);
 
+/** Ten seconds on a quiet machine. */
+const SLOW = { timeout: 300_000 };
+
 /** What the brief's own program prints of the same mesh, figures that are drawn aside. */
 const BRIEF = [
   ' Services: 6',
@@ -22,7 +25,7 @@ const BRIEF = [
 ];
 
 describe('scenarios/01-shop', () => {
-  it('prints its transcript, the same twice, and stays silent on stderr but for the time it took', async () => {
+  it('prints its transcript, the same twice, and stays silent on stderr but for the time it took', SLOW, async () => {
     const [once, again] = await Promise.all([meshproof(['run']), meshproof(['run', '01-shop', '--seed', 'shop'])]);
     await expect(once.stdout).toMatchFileSnapshot(EXPECTED.pathname);
     expect(again.stdout).toBe(once.stdout);
@@ -34,7 +37,7 @@ describe('scenarios/01-shop', () => {
     }
   });
 
-  it('prints something else for another seed, and the same facts', async () => {
+  it('prints something else for another seed, and the same facts', SLOW, async () => {
     const [one, other] = await Promise.all([
       meshproof(['run', '--for', '1h', '-o', 'json']),
       meshproof(['run', '--for', '1h', '-o', 'json', '--seed', 'another']),
@@ -48,7 +51,7 @@ describe('scenarios/01-shop', () => {
 });
 
 describe('without rotation', () => {
-  it('the run fails at the hour the certificates expire, and says so', async () => {
+  it('the run fails at the hour the certificates expire, and says so', SLOW, async () => {
     const { code, stdout } = await meshproof(['run', '--no-rotation', '--for', '25h', '-o', 'json']);
     expect(code).toBe(1);
     const { ok, rotation, end } = JSON.parse(stdout);

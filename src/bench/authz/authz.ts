@@ -9,7 +9,7 @@ import type { Aim, Bench, BenchContext, Curve, Findings, Skipped, Table } from '
 import { bytesAllocated, perFastCall } from '../calibration.ts';
 import { optionalPackage } from '../optional-package.ts';
 import { measurementOf, takeTurns } from '../rounds.ts';
-import { growthOf } from '../statistics.ts';
+import { growingSeries } from '../growing-series.ts';
 import { casbin, cedar, type Decide, extra, type ExtraDecider, meshproof } from './contenders.ts';
 import { jsonLines } from './json-lines.ts';
 import { BRIEF, type Question, QUESTIONS, type World, worldOf } from './worlds.ts';
@@ -22,6 +22,7 @@ export interface AuthzParameters {
   readonly rounds: number;
   /** Requests through the command line's JSON lines. */
   readonly lines: number;
+  readonly lineRounds: number;
 }
 
 type Peer = (world: World) => Decide | Promise<Decide>;
@@ -32,15 +33,15 @@ export function authzBench(others: readonly ExtraDecider[] = []): Bench<AuthzPar
     name: 'authz',
     question: 'What does a decision cost, and how does that grow with rules that do not apply?',
     parameters: {
-      smoke: { sizes: [2, 50], peersMax: 50, rounds: 3, lines: 200 },
-      full: { sizes: [2, 100, 1_000, 10_000, 100_000], peersMax: 10_000, rounds: 30, lines: 200_000 },
+      smoke: { sizes: [2, 50], peersMax: 50, rounds: 3, lines: 200, lineRounds: 1 },
+      full: { sizes: [2, 100, 1_000, 10_000, 100_000], peersMax: 10_000, rounds: 30, lines: 200_000, lineRounds: 5 },
     },
     measure: (parameters, context) => measure(parameters, context, others),
   };
 }
 
 async function measure(
-  { sizes, peersMax, rounds, lines }: AuthzParameters,
+  { sizes, peersMax, rounds, lines, lineRounds }: AuthzParameters,
   context: BenchContext,
   others: readonly ExtraDecider[],
 ): Promise<Findings> {
@@ -55,10 +56,10 @@ async function measure(
       tables.push(table);
       points.push({ x: size, y: measurementOf(table, 'meshproof').median });
     }
-    series.push({ name: question, points, growth: growthOf(points) });
+    series.push(growingSeries(question, points));
   }
   context.progress(`${lines} JSON lines`);
-  tables.push(await jsonLines(lines));
+  tables.push(await jsonLines(lines, lineRounds));
   const curves = [{ title: 'A decision of meshproof', xLabel: 'rules', yLabel: 'ns', series }];
   return { tables, curves, aims: aimsOf(tables, sizes), skipped };
 }

@@ -2,6 +2,8 @@
  * Who decides: meshproof, casbin, Cedar's WebAssembly build with policies parsed beforehand, and whoever a clone adds.
  * @module
  */
+import type * as cedarPackage from '@cedar-policy/cedar-wasm/nodejs';
+import type * as casbinPackage from 'casbin';
 import {
   type AuthorizationPolicy,
   type AuthorizationRule,
@@ -12,6 +14,9 @@ import {
 } from '../../istio/index.ts';
 import { type AuthorizationRequest, compileAuthorization } from '../../policy/index.ts';
 import type { SimpleRequest, SimpleRule, World } from './worlds.ts';
+
+type CasbinLibrary = Pick<typeof casbinPackage, 'newEnforcer' | 'newModelFromString'>;
+type CedarLibrary = Pick<typeof cedarPackage, 'preparsePolicySet' | 'statefulIsAuthorized'>;
 
 /** Whether the world's request of this index is allowed. What a contender is asked with is made beforehand. */
 export type Decide = (index: number) => boolean;
@@ -111,7 +116,7 @@ e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 m = r.sub == p.sub && r.act == p.act && keyMatch(r.obj, p.obj)
 `;
 
-export async function casbin(library: typeof import('casbin'), world: World): Promise<Decide> {
+export async function casbin(library: CasbinLibrary, world: World): Promise<Decide> {
   const { allow, deny } = world;
   const enforcer = await library.newEnforcer(library.newModelFromString(CASBIN_MODEL));
   const lines = (rules: readonly SimpleRule[], effect: string): string[][] =>
@@ -126,7 +131,7 @@ export async function casbin(library: typeof import('casbin'), world: World): Pr
   );
 }
 
-export function cedar(library: typeof import('@cedar-policy/cedar-wasm/nodejs'), world: World): Decide {
+export function cedar(library: CedarLibrary, world: World): Decide {
   const text = [
     ...world.allow.flat().map((rule) => cedarRule('permit', rule)),
     ...world.deny.map((rule) => cedarRule('forbid', rule)),

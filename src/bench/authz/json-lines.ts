@@ -25,9 +25,9 @@ fs.writeSync(1, out);
 
 const CALLERS = ['frontend', 'admin-service', 'retool', 'order-service'];
 const PATHS = ['/api/orders', '/api/admin/users/1', '/api/v1/users/1', '/'];
-const ROUNDS = 3;
 
-export async function jsonLines(lines: number): Promise<Table> {
+/** Every turn is two processes of each contender. */
+export async function jsonLines(lines: number, rounds: number): Promise<Table> {
   const folder = await mkdtemp(join(tmpdir(), 'meshproof-bench-'));
   try {
     const file = join(folder, 'requests.jsonl');
@@ -35,7 +35,11 @@ export async function jsonLines(lines: number): Promise<Table> {
     await writeFile(join(folder, 'one.jsonl'), lineOf(0));
     const ours = (name: string): string[] => [
       ...moduleArguments('cli/main.ts'),
-      ...['authz', '-f', SHOP, '--requests', join(folder, name)],
+      'authz',
+      '-f',
+      SHOP,
+      '--requests',
+      join(folder, name),
     ];
     const bare = (name: string): string[] => ['-e', PARSE_ONLY, join(folder, name)];
     return await takeTurns(
@@ -44,7 +48,7 @@ export async function jsonLines(lines: number): Promise<Table> {
         title: 'JSON lines through the command line',
         unit: '/s',
         moreIsBetter: true,
-        rounds: ROUNDS,
+        rounds,
         warmUp: 0,
         reference: 'parse and write only',
         floor: 'parse and write only',

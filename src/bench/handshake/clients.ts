@@ -82,12 +82,12 @@ function firstSession(socket: TLSSocket): Promise<Buffer> {
   });
 }
 
-export function meshproofClient(identity: Identity, version: TlsVersion, request?: string): Client {
+export function meshproofClient(identity: Identity, version: TlsVersion, memory: 'remembers' | 'forgets'): Client {
   const addresses = new AddressBook();
   const seam = new Seam(addresses);
   const pool = new OutboundPool({ seam, addresses });
   const credential = credentialOf(identity);
-  const verifyServer = verifierOf(identity, 'server');
+  const verifyServer = verifierOf(identity, 'server', memory);
   const tls = { sni: 'backend', identity: () => credential, verifyServer, minVersion: version, maxVersion: version };
   const link = { source: 'default/frontend', destination: 'default/backend', port: 8080 };
   return {
@@ -98,7 +98,6 @@ export function meshproofClient(identity: Identity, version: TlsVersion, request
       const { stream } = answer;
       await new Promise<void>((resolve, reject) => {
         let isServed = false;
-        if (request !== undefined) stream.write(request);
         stream.once('data', () => {
           isServed = true;
           stream.destroy();

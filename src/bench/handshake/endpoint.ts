@@ -26,6 +26,8 @@ export interface Identity {
 
 export interface Endpoint {
   readonly kind: 'plaintext' | 'node:tls' | 'meshproof';
+  /** Of meshproof's verdict on chains. @defaultValue `remembers` */
+  readonly memory?: 'remembers' | 'forgets';
   readonly identity: Identity;
   /** Whether the client must prove who it is. */
   readonly mutual: boolean;
@@ -63,11 +65,19 @@ export function credentialOf({ cert, key }: Identity): Credential {
   return { chain: decodePem(cert, 'CERTIFICATE').map((der) => ({ der })), key: keyPairFromPem(key) };
 }
 
-/** The verdict of the mesh, which remembers chains as in a mesh. */
-export function verifierOf({ ca }: Identity, purpose: 'client' | 'server'): VerifyPeer {
+/**
+ * The verdict of the mesh.
+ * @param memory whether a chain that was found good once is not checked for its signatures again, as in a mesh
+ */
+export function verifierOf(
+  { ca }: Identity,
+  purpose: 'client' | 'server',
+  memory: 'remembers' | 'forgets',
+): VerifyPeer {
   const bundles = TrustBundleSet.of({ 'cluster.local': Certificate.allFromPem(ca) });
-  const verifier = new SvidVerifier();
+  const lasting = new SvidVerifier();
   return (chain) => {
+    const verifier = memory === 'remembers' ? lasting : new SvidVerifier();
     const result = verifier.verifyDer(chain, { bundles, at: wallClock(), purpose });
     return result.ok ? { ok: true, principal: result.spiffeId, validUntil: result.validUntil } : result;
   };

@@ -51,6 +51,8 @@ export const handshakeBench: Bench<HandshakeParameters> = {
 
 const BARE = 'node:tls, mutual';
 const OURS = 'meshproof, mutual';
+/** Every chain is one that was never seen before. */
+const UNKNOWN = 'meshproof, mutual, unknown peers';
 const FLOOR = 'asymmetric operations';
 
 async function measure(parameters: HandshakeParameters, context: BenchContext): Promise<Findings> {
@@ -82,7 +84,8 @@ async function measure(parameters: HandshakeParameters, context: BenchContext): 
 }
 
 function aimsOf(table: Table, where: string): Aim[] {
-  const [bare, ours] = [measurementOf(table, BARE), measurementOf(table, OURS)];
+  const [bare, ours, unknown] = [BARE, OURS, UNKNOWN].map((name) => measurementOf(table, name));
+  if (bare === undefined || ours === undefined || unknown === undefined) return [];
   const cpu = ({ also }: Measurement): number => (also['client CPU ms'] ?? Number.NaN) + (also['server CPU ms'] ?? 0);
   const aim = (by: string, figure: number): Aim => ({
     what: `full mutual handshake over bare node:tls, ${where}, ${by}`,
@@ -91,7 +94,11 @@ function aimsOf(table: Table, where: string): Aim[] {
     unit: 'x',
     figure,
   });
-  return [aim('latency', ours.ratio?.value ?? Number.NaN), aim('CPU time of both sides', cpu(ours) / cpu(bare))];
+  return [
+    aim('latency', ours.ratio?.value ?? Number.NaN),
+    aim('CPU time of both sides', cpu(ours) / cpu(bare)),
+    aim('CPU time, peers never seen before', cpu(unknown) / cpu(bare)),
+  ];
 }
 
 interface ProofOptions {
@@ -107,13 +114,19 @@ async function proofs({ servers, identities, version, key, parameters }: ProofOp
   const { rounds, count, installed } = parameters;
   const { server, client } = identities;
   const base: Omit<Endpoint, 'kind' | 'mutual'> = { identity: server, version, says: 'byte' };
-  const pairing = async (name: string, own: Client, endpoint: Pick<Endpoint, 'kind' | 'mutual'>): Promise<Contender> =>
+  const pairing = async (
+    name: string,
+    own: Client,
+    endpoint: Pick<Endpoint, 'kind' | 'mutual' | 'memory'>,
+  ): Promise<Contender> =>
     handshakes({ name, client: own, server: await servers.open({ ...base, ...endpoint }) }, count);
   const bare = (mutual: boolean, resume: boolean): Client => tlsClient({ identity: client, mutual, version, resume });
-  await using ours = meshproofClient(client, version);
+  await using ours = meshproofClient(client, version, 'remembers');
+  await using forgetful = meshproofClient(client, version, 'forgets');
   const contenders = [
     await pairing(BARE, bare(true, false), { kind: 'node:tls', mutual: true }),
     await pairing(OURS, ours, { kind: 'meshproof', mutual: true }),
+    await pairing(UNKNOWN, forgetful, { kind: 'meshproof', mutual: true, memory: 'forgets' }),
     await pairing('node:tls, mutual, resumed', bare(true, true), { kind: 'node:tls', mutual: true }),
     await pairing('node:tls, server only', bare(false, false), { kind: 'node:tls', mutual: false }),
     await pairing('node:tls, server only, resumed', bare(false, true), { kind: 'node:tls', mutual: false }),

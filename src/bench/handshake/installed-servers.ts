@@ -35,11 +35,11 @@ const RECIPES: readonly Recipe[] = [
   {
     name: 'openssl s_server',
     command: 'openssl',
-    arguments: async ({ cert, key, ca }, port) => [
-      's_server',
-      ...['-accept', `127.0.0.1:${port}`, '-cert', cert, '-key', key, '-CAfile', ca],
-      ...['-Verify', '2', '-verify_return_error', '-tls1_3', '-num_tickets', '0', '-www', '-quiet'],
-    ],
+    arguments: async ({ cert, key, ca }, port) => {
+      const files = ['-cert', cert, '-key', key, '-CAfile', ca];
+      const options = ['-Verify', '2', '-verify_return_error', '-tls1_3', '-num_tickets', '0', '-www', '-quiet'];
+      return ['s_server', '-accept', `127.0.0.1:${port}`, ...files, ...options];
+    },
   },
   {
     name: 'nginx',

@@ -40,13 +40,13 @@ function greet(socket: Socket, { says }: Endpoint): void {
   else socket.once('data', () => socket.end(ANSWER));
 }
 
-async function openMeshproof({ identity, says }: Endpoint): Promise<number> {
+async function openMeshproof({ identity, says, memory = 'remembers' }: Endpoint): Promise<number> {
   const credential = credentialOf(identity);
   const listener = await InboundListener.listen({
     port: 8080,
     addresses: new AddressBook(),
     identity: () => credential,
-    verifyClient: verifierOf(identity, 'client'),
+    verifyClient: verifierOf(identity, 'client', memory),
     chain: (flight) => (flight.kind !== 'tls' ? 'refuse' : says === 'byte' ? 'mtls-tcp' : 'mtls-http'),
     onHttp: (exchange) => exchange.reply({ status: 200, body: 'x' }),
     onTcp: (_connection, stream) => stream.end('x'),

@@ -24,7 +24,10 @@ export interface Listening {
 
 export class ServerProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
-  readonly #waiting = new Map<number, { resolve(value: number): void; reject(error: Error): void }>();
+  readonly #waiting = new Map<
+    number,
+    { readonly resolve: (value: number) => void; readonly reject: (error: Error) => void }
+  >();
   #questions = 0;
 
   private constructor(child: ChildProcess) {

@@ -3,7 +3,7 @@
  * the packages anyone would take.
  * @module
  */
-import { generateKeyPairSync, sign, verify, webcrypto } from 'node:crypto';
+import { generateKeyPairSync, sign, verify, type webcrypto } from 'node:crypto';
 import { DEFAULT_EPOCH } from '../../core/index.ts';
 import { workloadSpiffeId } from '../../identity/index.ts';
 import { CertificateAuthority, issueSvid, type KeyAlgorithm } from '../../pki/index.ts';

@@ -10,7 +10,7 @@ import type { KeyAlgorithm } from '../../pki/index.ts';
 import type { Aim, Bench, BenchContext, Curve, Findings, Measurement, Skipped, Table, Unit } from '../bench.ts';
 import { type FleetReport, runFleet } from '../fleet-job.ts';
 import { measurementOf, takeTurns } from '../rounds.ts';
-import { growthOf } from '../statistics.ts';
+import { growingSeries } from '../growing-series.ts';
 import { herdOf } from './herd.ts';
 import { BARE, issuing, OURS } from './issue.ts';
 
@@ -36,7 +36,7 @@ export const rotationBench: Bench<RotationParameters> = {
       keys: ['ecdsa-p256'],
       rounds: 4,
       batch: 4,
-      fleets: [5, 10],
+      fleets: [5],
       fleetRounds: 1,
       day: 5,
       herd: 50,
@@ -110,7 +110,7 @@ async function rotateFleets(
   const title = 'Renew every workload once';
   const table = await takeTurns(contenders, { title, unit: 's', rounds, warmUp: 0, reference: false });
   const points = fleets.map((x, i) => ({ x, y: table.measurements[i]?.also['CPU s'] ?? Number.NaN }));
-  const series = [{ name: 'meshproof', points, growth: growthOf(points) }];
+  const series = [growingSeries('meshproof', points)];
   const curve = { title, xLabel: 'workloads', yLabel: 'CPU s', series };
   const aimed = table.measurements[fleets.indexOf(AIMED_FLEET)];
   if (aimed === undefined) return { table, curve, aims: [] };

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Command } from 'commander';
-import { type Finding, lint, type LintCode, lintRule, LINTS, type LintSeverity } from '../../analysis/index.ts';
+import { lint, type LintCode, type LintFinding, lintRule, LINTS, type LintSeverity } from '../../analysis/index.ts';
 import { MeshError } from '../../core/index.ts';
 import { ConfigError, type ConfigIssue } from '../../istio/index.ts';
 import { loadManifests } from '../../mesh/load-manifests.ts';
@@ -101,7 +101,7 @@ function levelOf(text: string): Message['level'] {
   return found;
 }
 
-function fromFinding({ code, aliases, severity, message, resource, position }: Finding): Message {
+function fromFinding({ code, aliases, severity, message, resource, position }: LintFinding): Message {
   return {
     code,
     aliases,

@@ -71,7 +71,8 @@ Exit code 1: a request was lost.`;
 export function rotateVerb(program: Command): void {
   const rotate = program
     .command('rotate')
-    .description('rehearse and forecast certificate rotation on the virtual clock');
+    .description('rehearse and forecast certificate rotation on the virtual clock')
+    .addHelpText('after', '\nExample:\n  $ meshproof rotate rehearse root');
   worldOptions(rotate.command('rehearse'))
     .addArgument(new Argument('<kind>', 'what to rehearse').choices(KINDS))
     .argument('[scenario]', 'a folder, a scenario.yaml, or one that ships', '01-shop')

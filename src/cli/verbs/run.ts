@@ -3,8 +3,9 @@
  * @module
  */
 import type { Command } from 'commander';
-import type { WorkloadRef } from '../../core/index.ts';
+import { MeshError, type WorkloadRef } from '../../core/index.ts';
 import type { Mesh } from '../../mesh/index.ts';
+import type { Capture } from '../../wire/index.ts';
 import { EXIT, exitWith, parseOutputFormat, writeOutput } from '../io.ts';
 import { assertWritable, writeWhole } from '../output-file.ts';
 import { paintFor } from '../render/paint.ts';
@@ -13,6 +14,8 @@ import { runFromCli, type ScenarioFlags, scenarioOptions } from '../scenario-run
 
 interface RunFlags extends ScenarioFlags {
   readonly metrics?: string;
+  readonly capture?: string;
+  readonly captureSecrets?: boolean;
   readonly output: string;
 }
 
@@ -20,6 +23,8 @@ export function runVerb(program: Command): void {
   scenarioOptions(program.command('run'))
     .description('run a scenario on the virtual clock; prints dashboard, audit, access table and rotation summary')
     .option('--metrics <file>', "write Istio's standard metrics in Prometheus text")
+    .option('--capture <file>', 'write every byte on every link as pcapng, with virtual timestamps, for Wireshark')
+    .option('--capture-secrets', 'put the TLS secrets into the capture, so that Wireshark decrypts it')
     .option('-o, --output <format>', 'table, json or yaml', 'table')
     .addHelpText(
       'after',
@@ -27,6 +32,7 @@ export function runVerb(program: Command): void {
 Examples:
   $ meshproof run                          the shop of the brief, 24 virtual hours
   $ meshproof run --for 25h --no-rotation  what happens when certificates are not renewed
+  $ meshproof run --for 1h --capture day.pcapng --capture-secrets
   $ meshproof run -o json | jq .services   the same figures as data
 
 Exit codes: 0 all went as the scenario expects, 1 an expectation failed (a request was lost, say) or an attempt of the
@@ -39,7 +45,13 @@ writes nothing). Best practices are shown, not judged: \`meshproof audit\` does 
 async function run(scenario: string, flags: RunFlags): Promise<void> {
   const format = parseOutputFormat(flags.output);
   if (flags.metrics !== undefined) await assertWritable(flags.metrics);
-  const { run: result, interrupted } = await runFromCli(scenario, flags);
+  if (flags.captureSecrets === true && flags.capture === undefined)
+    throw new MeshError('ERR_USAGE', '--capture-secrets goes with --capture');
+  if (flags.capture !== undefined) await assertWritable(flags.capture);
+  let capture: Capture | undefined;
+  const { run: result, interrupted } = await runFromCli(scenario, flags, (mesh) => {
+    if (flags.capture !== undefined) capture = mesh.capture({ secrets: flags.captureSecrets === true });
+  });
   await using mesh = result.mesh;
   const report = runReport(result);
   writeOutput(format, report, () => renderRun(result, report, paintFor(process.stdout)));
@@ -50,6 +62,15 @@ async function run(scenario: string, flags: RunFlags): Promise<void> {
   if (flags.metrics !== undefined) {
     const { prometheusText } = await import('../../telemetry/index.ts');
     await writeWhole(flags.metrics, await prometheusText(mesh.events, { at: result.end, labelsOf: labelsOf(mesh) }));
+  }
+  if (flags.capture !== undefined && capture !== undefined) {
+    await writeWhole(flags.capture, capture.pcapng());
+    const { connections, bytes } = capture.count;
+    const kept = capture.truncated ? ', the end is not in the file: it is too long' : '';
+    process.stderr.write(
+      `captured ${connections} connections, ${bytes.up + bytes.down} bytes${kept}; open it with: ` +
+        `wireshark -o tcp.try_heuristic_first:TRUE ${flags.capture}\n`,
+    );
   }
   if (!result.ok) exitWith(EXIT.findings);
 }

@@ -2,7 +2,7 @@
  * Every lint, in a configuration that has the fault and in a neighbour that does not.
  */
 import { describe, expect, it } from 'vitest';
-import { lint, LINTS, lintRule, type Finding, type LintCode } from '../../../src/analysis/index.ts';
+import { lint, LINTS, lintRule, type LintFinding, type LintCode } from '../../../src/analysis/index.ts';
 import { parseManifests } from '../../../src/istio/index.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -85,7 +85,7 @@ const tcp: readonly Manifest[] = [namespace('shop'), deployment('web'), service(
 /** The same, without a sidecar. */
 const bare: readonly Manifest[] = [namespace('shop', {}), deployment('web'), service('web')];
 
-function lintOf(manifests: readonly Manifest[]): readonly Finding[] {
+function lintOf(manifests: readonly Manifest[]): readonly LintFinding[] {
   return lint(
     parseManifests(manifests.map((manifest) => JSON.stringify(manifest, null, 1)).join('\n---\n'), {
       origin: 'f.yaml',

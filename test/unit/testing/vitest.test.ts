@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/valid-expect -- the rule takes every matcher that is named toReject for a promise */
 import { describe, expect, it } from 'vitest';
 import { meshTest, toAllow } from '../../../src/testing/vitest.ts';
 import { MANIFESTS } from '../../kit/policy-test-files.ts';

@@ -13,8 +13,9 @@ const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     code: readFileSync(join(SRC, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, ''),
   }));
 
+/** Outside the room of the attackers, who may do what nobody else may. */
 function filesWith(pattern: RegExp): string[] {
-  return sources.filter(({ code }) => pattern.test(code)).map(({ file }) => file);
+  return sources.filter(({ file, code }) => !file.startsWith('attack/') && pattern.test(code)).map(({ file }) => file);
 }
 
 describe('the one place of judgement', () => {
@@ -25,6 +26,13 @@ describe('the one place of judgement', () => {
   it('is the only file that switches the verdict of node:tls off', () => {
     expect(filesWith(/rejectUnauthorized/)).toEqual(['wire/mutual-tls.ts']);
     expect(filesWith(/NODE_TLS_REJECT_UNAUTHORIZED/)).toEqual([]);
+  });
+
+  it('is not taken from those who attack, but nobody outside their room can use what they have', () => {
+    const importers = sources.filter(({ code }) => /from '[^']*\battack\/(?!index)/.test(code));
+    expect(importers.map(({ file }) => file)).toEqual([]);
+    const surface = sources.find(({ file }) => file === 'attack/index.ts')?.code ?? '';
+    expect(surface).not.toMatch(/tls-client|careless-client|impostor|plain-client/);
   });
 
   it('reads the chain as sent, once, and nobody reads `authorized` or a completed chain', () => {

@@ -1,0 +1,137 @@
+/**
+ * Rules that decide nothing: rules that can never match, rules that another rule shadows, and rules whose removal
+ * changes no answer at any workload.
+ * @module
+ */
+import type { PolicyRef } from '../core/events.ts';
+import type { MeshConfig } from '../istio/mesh-config.ts';
+import type { SourcePosition } from '../istio/resource.ts';
+import type { AccessProgram, Cube, RuleCubes } from './access-program.ts';
+import { walkJointly } from './joint-walk.ts';
+import { AccessMap } from './port-access.ts';
+
+export interface RedundantRule {
+  readonly rule: PolicyRef;
+  readonly at?: SourcePosition;
+  /**
+   * `unselected`: no workload is selected; `vacuous`: no request can match; `shadowed`: one other rule decides
+   * everything it matches; `redundant`: several do together.
+   */
+  readonly why: 'unselected' | 'vacuous' | 'shadowed' | 'redundant';
+  /** The rule that shadows it. */
+  readonly by?: PolicyRef;
+  readonly byAt?: SourcePosition;
+}
+
+interface RuleFacts {
+  readonly ref: PolicyRef;
+  live: boolean;
+  matches: boolean;
+  /** Shadowing rules at every workload so far, by name; absent: nothing seen yet. */
+  shadows: Map<string, PolicyRef> | undefined;
+}
+
+/** Rules that could be taken out without any effect. */
+export function redundancy(config: MeshConfig): readonly RedundantRule[] {
+  const map = new AccessMap(config);
+  const facts = new Map<string, RuleFacts>();
+  const seen = new Set<AccessProgram>();
+  for (const to of map.side.names) {
+    for (const port of map.side.ports(map.subject(to)).keys()) {
+      for (const traffic of ['http', 'tcp'] as const) {
+        const access = map.port({ to, port, traffic });
+        const rules = map.rules(access);
+        for (const { ref } of rules) factsOf(facts, ref);
+        if (seen.has(access.program)) continue;
+        seen.add(access.program);
+        for (const rule of rules) judge(map, factsOf(facts, rule.ref), rule, { program: access.program, rules });
+      }
+    }
+  }
+  const found = [...facts.values()].flatMap((fact) => verdict(map, fact));
+  return [...found, ...unselected(map, facts)];
+}
+
+function factsOf(facts: Map<string, RuleFacts>, ref: PolicyRef): RuleFacts {
+  const key = nameOf(ref);
+  let known = facts.get(key);
+  if (known === undefined) {
+    known = { ref, live: false, matches: false, shadows: undefined };
+    facts.set(key, known);
+  }
+  return known;
+}
+
+function nameOf({ namespace, name, rule }: PolicyRef): string {
+  return `${namespace}/${name}#${rule ?? 0}`;
+}
+
+function judge(
+  map: AccessMap,
+  fact: RuleFacts,
+  rule: RuleCubes,
+  port: { readonly program: AccessProgram; readonly rules: readonly RuleCubes[] },
+): void {
+  if (rule.cubes.length === 0 || !canMatch(map, rule.cubes)) return;
+  fact.matches = true;
+  if (fact.live) return;
+  if (walkJointly(port.program, without(port, rule), map.factory).root !== undefined) {
+    fact.live = true;
+    return;
+  }
+  const shadowing = port.rules.filter(
+    (other) =>
+      other !== rule &&
+      // An ALLOW rule is as good as gone behind a DENY rule that is wider; the reverse is not true.
+      (other.action === rule.action || other.action === 'DENY') &&
+      covers(map, other.cubes, rule.cubes),
+  );
+  const found = new Map(shadowing.map(({ ref }) => [nameOf(ref), ref]));
+  const before = fact.shadows;
+  fact.shadows = before === undefined ? found : new Map([...before].filter(([name]) => found.has(name)));
+}
+
+/** The program as it would be if the rule had been left out, its policy still there. */
+function without(
+  port: { readonly program: AccessProgram; readonly rules: readonly RuleCubes[] },
+  rule: RuleCubes,
+): AccessProgram {
+  const left = (action: RuleCubes['action']): readonly Cube[] =>
+    port.rules.filter((each) => each !== rule && each.action === action).flatMap((each) => each.cubes);
+  if (rule.action === 'ALLOW') return { deny: port.program.deny, allow: left('ALLOW') };
+  const all = new Set(port.rules.filter(({ action }) => action === 'DENY').flatMap(({ cubes }) => cubes));
+  return { deny: [...port.program.deny.filter((cube) => !all.has(cube)), ...left('DENY')], allow: port.program.allow };
+}
+
+function canMatch(map: AccessMap, cubes: readonly Cube[]): boolean {
+  return walkJointly({ deny: [], allow: [] }, { deny: [], allow: cubes }, map.factory).root !== undefined;
+}
+
+/** Whether `wide` matches all that `narrow` matches. */
+function covers(map: AccessMap, wide: readonly Cube[], narrow: readonly Cube[]): boolean {
+  return (
+    walkJointly({ deny: [], allow: wide }, { deny: [], allow: [...wide, ...narrow] }, map.factory).root === undefined
+  );
+}
+
+function verdict(map: AccessMap, { ref, live, matches, shadows }: RuleFacts): readonly RedundantRule[] {
+  if (live) return [];
+  const at = map.side.positionOf(ref);
+  const base = { rule: ref, ...(at === undefined ? {} : { at }) };
+  if (!matches) return [{ ...base, why: 'vacuous' }];
+  const [by] = shadows?.values() ?? [];
+  if (by === undefined) return [{ ...base, why: 'redundant' }];
+  const byAt = map.side.positionOf(by);
+  return [{ ...base, why: 'shadowed', by, ...(byAt === undefined ? {} : { byAt }) }];
+}
+
+function unselected(map: AccessMap, facts: ReadonlyMap<string, RuleFacts>): readonly RedundantRule[] {
+  return map.side.unselected.flatMap(({ metadata, spec }) =>
+    (spec.rules ?? []).flatMap((_, rule): readonly RedundantRule[] => {
+      const ref: PolicyRef = { kind: 'AuthorizationPolicy', namespace: metadata.namespace, name: metadata.name, rule };
+      if (facts.has(nameOf(ref)) || (spec.action ?? 'ALLOW') === 'AUDIT' || spec.action === 'CUSTOM') return [];
+      const at = map.side.positionOf(ref);
+      return [{ rule: ref, ...(at === undefined ? {} : { at }), why: 'unselected' }];
+    }),
+  );
+}

@@ -1,0 +1,75 @@
+/**
+ * Manifests out of a git revision, written as git writes them: `main:policies`, `HEAD~1:k8s/shop.yaml`, or a revision
+ * alone for the whole tree. Read through `git cat-file --batch`; nothing is checked out.
+ * @module
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { MeshError } from '../core/index.ts';
+import type { MeshConfig } from '../istio/index.ts';
+import { parseManifestFiles } from '../istio/parse-manifests.ts';
+import { loadManifests, readManifestFiles } from '../mesh/load-manifests.ts';
+
+const MANIFEST = /\.(?:ya?ml|json)$/;
+const OUTPUT_BYTES_MAX = 512 * 1024 * 1024;
+
+/**
+ * A file, a folder, `-`, or a git revision; `shared` are manifests that belong to every configuration.
+ * @throws MeshError `ERR_CONFIG_IO`; `ConfigError`
+ */
+export async function loadConfiguration(place: string, shared: readonly string[]): Promise<MeshConfig> {
+  if (place === '-' || existsSync(place)) return loadManifests([...shared, place]);
+  const files = filesAtRevision(place);
+  return parseManifestFiles([...(await readManifestFiles(shared)), ...files]);
+}
+
+function filesAtRevision(place: string): readonly { readonly origin: string; readonly text: string }[] {
+  const colon = place.indexOf(':');
+  const revision = colon < 0 ? place : place.slice(0, colon);
+  const path = (colon < 0 ? '' : place.slice(colon + 1)).replace(/\/+$/, '');
+  const fail = (why: string): MeshError =>
+    new MeshError('ERR_CONFIG_IO', `cannot read \`${place}\`: no such file or folder, and ${why}`);
+  if (revision === '' || revision.startsWith('-')) throw fail('no git revision');
+  if (git(['rev-parse', '--verify', '--quiet', `${revision}^{tree}`]) === undefined) {
+    throw fail(`\`${revision}\` is no git revision here`);
+  }
+  const listed = git([
+    'ls-tree',
+    '-r',
+    '-z',
+    '--full-tree',
+    '--name-only',
+    revision,
+    ...(path === '' ? [] : ['--', path]),
+  ]);
+  const names = (listed ?? '').split('\0').filter((name) => MANIFEST.test(name));
+  if (names.length === 0)
+    throw fail(`\`${revision}\` has no manifest (*.yaml, *.yml, *.json) below \`${path || '/'}\``);
+  const texts = blobs(names.map((name) => `${revision}:${name}`));
+  return names.map((name, i) => ({ origin: `${revision}:${name}`, text: texts[i] ?? '' }));
+}
+
+function git(args: readonly string[]): string | undefined {
+  const { status, stdout, error } = spawnSync('git', args, { encoding: 'utf8', maxBuffer: OUTPUT_BYTES_MAX });
+  if (error !== undefined) throw new MeshError('ERR_CONFIG_IO', `cannot run git: ${error.message}`, { cause: error });
+  return status === 0 ? stdout : undefined;
+}
+
+const NEWLINE = 0x0a;
+
+/** `<id> blob <bytes>\n<content>\n`, one after the other. */
+function blobs(names: readonly string[]): readonly string[] {
+  const { stdout } = spawnSync('git', ['cat-file', '--batch'], {
+    input: `${names.join('\n')}\n`,
+    maxBuffer: OUTPUT_BYTES_MAX,
+  });
+  const texts: string[] = [];
+  let at = 0;
+  while (at < stdout.length) {
+    const end = stdout.indexOf(NEWLINE, at);
+    const bytes = Number(stdout.toString('utf8', at, end).split(' ').at(-1));
+    texts.push(stdout.toString('utf8', end + 1, end + 1 + bytes));
+    at = end + 1 + bytes + 1;
+  }
+  return texts;
+}
