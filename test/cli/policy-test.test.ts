@@ -1,7 +1,8 @@
 /** `meshproof test`, `test init` and `merge-reports` as a user meets them. */
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { meshproof, REPOSITORY, run } from '../kit/command-line.ts';
 import { MANIFESTS, testFile } from '../kit/policy-test-files.ts';
@@ -182,6 +183,32 @@ describe('a new user', () => {
     const second = await meshproof(['test', '--mutate', '--mutation-threshold', '100'], { cwd });
     expect(second.stdout).toContain('Mutation score  100.0 %');
     expect(second.code).toBe(0);
+  });
+});
+
+describe('--watch', () => {
+  it('runs again when a manifest changes', async () => {
+    const cwd = project();
+    const main = join(REPOSITORY, 'src/cli/main.ts');
+    const child = spawn(
+      process.execPath,
+      ['--import', import.meta.resolve('tsx'), main, 'test', '--level', 'model', '--watch'],
+      { cwd },
+    );
+    let said = '';
+    const says = (text: string, times: number): Promise<void> =>
+      vi.waitFor(() => expect(said.split(text)).toHaveLength(times + 1), { timeout: 30_000, interval: 50 });
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+    try {
+      await says('watching for changes', 1);
+      expect(said).toContain('1 failed');
+      writeFileSync(join(cwd, 'mesh.yaml'), MANIFESTS.replace('[GET, DELETE]', '[GET, POST, DELETE]'));
+      await says('watching for changes', 2);
+      expect(said).toContain('Tests  10 passed, 1 skipped of 11');
+    } finally {
+      child.kill('SIGINT');
+    }
   });
 });
 
