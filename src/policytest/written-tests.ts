@@ -46,8 +46,8 @@ export function withTests(text: string, tests: readonly TestEntry[]): string {
   invariant(isMap(document.contents), 'a policy-test file was read before');
   const present = document.get('tests');
   const seen = new Set<string>();
-  const fresh = tests.filter(({ name: _, ...rest }) => {
-    const key = JSON.stringify(rest);
+  const fresh = tests.filter((test) => {
+    const key = JSON.stringify({ ...test, name: '' });
     return seen.has(key) ? false : seen.add(key);
   });
   const nodes = fresh.map((test) => document.createNode(test));

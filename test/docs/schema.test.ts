@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseScenario, shippedScenarios } from '../../src/mesh/index.ts';
-import { scenarioJsonSchema } from '../../tools/gen-schema.ts';
+import { meshTestJsonSchema, scenarioJsonSchema } from '../../tools/gen-schema.ts';
 
 const FILE = new URL('../../schema/scenario.json', import.meta.url);
 
@@ -28,6 +28,13 @@ describe('schema/scenario.json', () => {
     expect(Object.keys(schema.properties)).toEqual(
       expect.arrayContaining(['manifests', 'listen', 'services', 'traffic', 'access', 'events', 'lowcode', 'expect']),
     );
+  });
+});
+
+describe('schema/mesh-test.json', () => {
+  it('is in step with the code (else: npx tsx tools/gen-schema.ts)', () => {
+    const file = new URL('../../schema/mesh-test.json', import.meta.url);
+    expect(readFileSync(file, 'utf8')).toBe(meshTestJsonSchema());
   });
 });
 

@@ -81,7 +81,13 @@ export function testVerb(program: Command): void {
     .description('write a first policy-test file: what the policies allow today')
     .option('--out <file>', 'the file to write', 'policies.mesh-test.yaml')
     .option('--force', 'overwrite it')
-    .addHelpText('after', '\nExample:\n  $ meshproof test init k8s')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ meshproof test init k8s/
+  $ meshproof test init topology.yaml policies/ --out policies/access.mesh-test.yaml`,
+    )
     .action(initAction);
 }
 

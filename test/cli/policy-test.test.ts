@@ -1,0 +1,261 @@
+/** `meshproof test`, `test init` and `merge-reports` as a user meets them. */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { parse } from 'yaml';
+import { meshproof, REPOSITORY, run } from '../kit/command-line.ts';
+import { MANIFESTS, testFile } from '../kit/policy-test-files.ts';
+import { folderWith } from '../kit/temporary-folder.ts';
+
+const TESTS = testFile(`tests:
+  - { name: reads, from: shop/web, to: shop/cart, request: [GET /items/1, GET /items/2], expect: allow }
+  - { name: no deletes, from: [shop/web, shop/cart], to: shop/cart, request: DELETE /items/1, expect: { result: deny, by: no-deletes } }
+  - { name: wrong on purpose, from: shop/web, to: shop/cart, request: POST /items/1, expect: allow }
+  - { name: later, from: shop/web, to: shop/cart, expect: allow, skipReason: "not <yet>" }
+matrix:
+  - { to: shop/web, requests: [GET /], allow: [shop/web, shop/cart] }
+timeline:
+  - { at: 25h, expectAll: allow, from: shop/web, to: shop/cart, request: GET /items/1 }
+`);
+
+function project(): string {
+  return folderWith({ 'mesh.yaml': MANIFESTS, 'cart.mesh-test.yaml': TESTS });
+}
+
+/** A report without what differs from run to run. */
+function steady(json: string): unknown {
+  return JSON.parse(json, (key, value: unknown) => (key === 'durationMs' || key === 'shard' ? undefined : value));
+}
+
+describe('meshproof test', () => {
+  it('finds the files, explains the failure and exits with 1', async () => {
+    const { code, stdout, stderr } = await meshproof(['test'], { cwd: project() });
+    expect(code).toBe(1);
+    expect(stderr).toBe('');
+    expect(stdout).toContain('FAIL cart.mesh-test.yaml:8:5 wrong on purpose');
+    expect(stdout).toContain('shop/web → shop/cart POST /items/1');
+    expect(stdout).toContain('expected  allow');
+    expect(stdout).toContain('got       deny 403 (no ALLOW policy matched)');
+    expect(stdout).toContain('rules[0].to[0].operation.methods: saw `POST`, expected `GET`, `DELETE`');
+    expect(stdout).toMatch(/at mesh\.yaml:\d+:\d+/);
+    expect(stdout).toContain('Tests  1 failed, 9 passed, 1 skipped of 11');
+    const replay = /replay +npx meshproof (test .*)/.exec(stdout)?.[1] ?? '';
+    expect(replay).toBe(
+      "test cart.mesh-test.yaml --id 'cart.mesh-test.yaml#wrong on purpose[shop/web→shop/cart POST /items/1]'",
+    );
+  });
+
+  it('runs what --id and --filter choose, at the level that is asked for', async () => {
+    const cwd = project();
+    const id = 'cart.mesh-test.yaml#reads[shop/web→shop/cart GET /items/2]';
+    const one = await meshproof(['test', '--id', id, '--level', 'model', '--reporter', 'json'], { cwd });
+    expect(JSON.parse(one.stdout)).toMatchObject({ results: [{ id, level: 'model', status: 'passed' }] });
+    const some = await meshproof(['test', '-t', 'DELETES', '-t', '/web→/', '--reporter', 'json'], { cwd });
+    expect(JSON.parse(some.stdout)).toMatchObject({ summary: { total: 1, passed: 1 } });
+    expect(await meshproof(['test', '-t', 'nothing like it'], { cwd })).toMatchObject({ code: 2 });
+  });
+
+  it.each([
+    [['test', 'nowhere'], 'no file or folder `nowhere`'],
+    [['test', '--reporter', 'junitt'], 'did you mean `junit`?'],
+    [['test', '--shard', '3/2'], '`3/2` is no shard'],
+    [['test', '--level', 'real'], 'unknown level `real`'],
+    [['test', '--write'], '`--write` needs `--mutate`'],
+    [['test', '--coverage-threshold', '101'], 'no percentage'],
+    [['test', '-t', '/(/'], 'no regular expression'],
+  ])('%j is bad usage', async (args, message) => {
+    const { code, stderr } = await meshproof(args, { cwd: project() });
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+
+  it('says how to begin where there is no test', async () => {
+    const { code, stderr } = await meshproof(['test'], { cwd: folderWith({ 'a.yaml': '' }) });
+    expect(stderr).toContain('meshproof test init');
+    expect(code).toBe(2);
+  });
+
+  it('writes every report', async () => {
+    const cwd = project();
+    const names = ['tap', 'json', 'junit', 'sarif', 'github', 'markdown', 'html', 'blob', 'tree', 'minimal'];
+    const flags = names.flatMap((name) => ['--reporter', `${name}=out/${name}`]);
+    expect(await meshproof(['test', '--level', 'model', ...flags], { cwd })).toMatchObject({ code: 1, stdout: '' });
+    const out = Object.fromEntries(names.map((name) => [name, readFileSync(join(cwd, 'out', name), 'utf8')]));
+    expect(out['tap']).toMatch(/^TAP version 14\n1\.\.11\nok 1 - cart/);
+    expect(out['tap']).toContain('ok 6 - cart.mesh-test.yaml\\#later[shop/web→shop/cart GET /] # SKIP not <yet>');
+    expect(out['junit']).toContain('<testsuites name="meshproof" tests="11" failures="1" errors="0" skipped="1"');
+    expect(out['junit']).toContain('<skipped message="not &lt;yet&gt;"/>');
+    expect(out['sarif']).toContain('"ruleId": "policy-test-failed"');
+    expect(out['github']).toMatch(/^::error file=cart\.mesh-test\.yaml,line=8,col=5,title=wrong on purpose::.*%0A/);
+    expect(out['markdown']).toContain('| 11 | 9 | 1 | 1 | – | – |');
+    expect(out['html']).toContain('not &lt;yet&gt;');
+    expect(out['html']).not.toMatch(/<script|https?:/);
+    expect(out['tree']).toContain('✓ shop/web → shop/cart GET /items/1');
+  });
+
+  it('adds annotations and the summary on GitHub', async () => {
+    const cwd = project();
+    const env = { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: join(cwd, 'summary.md') };
+    const { stdout } = await meshproof(['test', '--level', 'model'], { cwd, env });
+    expect(stdout).toContain('::error file=cart.mesh-test.yaml');
+    expect(readFileSync(env.GITHUB_STEP_SUMMARY, 'utf8')).toContain('## Policy tests: 1 failed');
+  });
+
+  it('writes lcov and annotated manifests, and fails below a threshold', async () => {
+    const cwd = project();
+    const { code, stderr, stdout } = await meshproof(
+      ['test', '-t', 'reads', '--level', 'model', '--coverage-dir', 'cov', '--coverage-threshold', '100'],
+      { cwd },
+    );
+    expect(stdout).toContain('never decided on: AuthorizationPolicy/shop/no-deletes');
+    expect(stderr).toMatch(/coverage is \d\d\.\d %, below 100 %/);
+    expect(code).toBe(1);
+    const lcov = readFileSync(join(cwd, 'cov/lcov.info'), 'utf8');
+    expect(lcov).toMatch(/^TN:\nSF:mesh\.yaml\n/);
+    expect(lcov).toContain('BRF:8\nBRH:4\n');
+    expect(readFileSync(join(cwd, 'cov/annotated/mesh.yaml'), 'utf8')).toMatch(/never\| .*\n/);
+  });
+});
+
+describe('shards', () => {
+  it('of several processes join into the report of one', async () => {
+    const cwd = project();
+    const flags = ['--level', 'model', '--coverage'];
+    const whole = await meshproof(['test', ...flags, '--reporter', 'json'], { cwd });
+    const total = 3;
+    await Promise.all(
+      Array.from({ length: total }, (_, index) =>
+        meshproof(['test', ...flags, '--reporter', 'blob'], {
+          cwd,
+          // As Kubernetes sets it in an Indexed Job.
+          env: { JOB_COMPLETION_INDEX: String(index), MESHPROOF_SHARD_TOTAL: String(total) },
+        }),
+      ),
+    );
+    expect(readdirSync(join(cwd, '.meshproof/blob')).sort()).toEqual([1, 2, 3].map((i) => `report-${i}-of-3.json`));
+    const merged = await meshproof(['merge-reports', '--reporter', 'json'], { cwd });
+    expect(merged.code).toBe(1);
+    expect(steady(merged.stdout)).toEqual(steady(whole.stdout));
+    const workers = await meshproof(['test', ...flags, '--workers', '2', '--reporter', 'json'], { cwd });
+    expect(steady(workers.stdout)).toEqual(steady(whole.stdout));
+  });
+
+  it('that are missing, or there twice, are told', async () => {
+    const cwd = project();
+    await meshproof(['test', '--level', 'model', '--shard', '1/2', '--reporter', 'blob'], { cwd });
+    const missing = await meshproof(['merge-reports'], { cwd });
+    expect(missing).toMatchObject({
+      code: 2,
+      stderr: 'meshproof: no blob report of shard 2/2: its results are missing\n',
+    });
+    const blob = join(cwd, '.meshproof/blob');
+    writeFileSync(join(blob, 'copy.json'), readFileSync(join(blob, 'report-1-of-2.json')));
+    expect((await meshproof(['merge-reports'], { cwd })).stderr).toContain('two blob reports of shard 1/2');
+    writeFileSync(join(blob, 'copy.json'), '{}');
+    expect((await meshproof(['merge-reports'], { cwd })).stderr).toContain('is no blob report of this release');
+  });
+});
+
+describe('a new user', () => {
+  it('gets a first file from a folder of policies, and understands a change from the output alone', async () => {
+    const cwd = folderWith({ 'k8s/mesh.yaml': MANIFESTS });
+    const init = await meshproof(['test', 'init', 'k8s'], { cwd });
+    expect(init).toMatchObject({ code: 0, stdout: '' });
+    expect(init.stderr).toMatch(/^wrote policies\.mesh-test\.yaml with \d+ tests/);
+    expect(await meshproof(['test'], { cwd })).toMatchObject({ code: 0 });
+    expect(await meshproof(['test', 'init', 'k8s'], { cwd })).toMatchObject({ code: 2 });
+
+    writeFileSync(join(cwd, 'k8s/mesh.yaml'), MANIFESTS.replace('"/items/*"', '"/item/*"'));
+    const { code, stdout } = await meshproof(['test'], { cwd });
+    expect(code).toBe(1);
+    expect(stdout).toContain('rules[0].to[0].operation.paths: saw `/items/x`, expected `/item/*`');
+    expect(stdout).toMatch(/at k8s\/mesh\.yaml:\d+:\d+ \(rules\[0\]\.to\[0\]\.operation\.paths\)/);
+  });
+
+  it('gets the missing tests written', async () => {
+    const body = 'tests:\n  - { name: t, from: shop/web, to: shop/cart, request: GET /items/1, expect: allow } # kept';
+    const cwd = folderWith({ 'mesh.yaml': MANIFESTS, 'x.mesh-test.yaml': testFile(body) });
+    const first = await meshproof(['test', '--mutate', '--write', '--mutation-threshold', '95'], { cwd });
+    expect(first.stderr).toMatch(/missing tests added to x\.mesh-test\.yaml/);
+    expect(first.code).toBe(1);
+    expect(readFileSync(join(cwd, 'x.mesh-test.yaml'), 'utf8')).toContain('# kept');
+    const second = await meshproof(['test', '--mutate', '--mutation-threshold', '100'], { cwd });
+    expect(second.stdout).toContain('Mutation score  100.0 %');
+    expect(second.code).toBe(0);
+  });
+});
+
+describe('--watch', () => {
+  it('runs again when a manifest changes', async () => {
+    const cwd = project();
+    const main = join(REPOSITORY, 'src/cli/main.ts');
+    const child = spawn(
+      process.execPath,
+      ['--import', import.meta.resolve('tsx'), main, 'test', '--level', 'model', '--watch'],
+      { cwd },
+    );
+    let said = '';
+    const says = (text: string, times: number): Promise<void> =>
+      vi.waitFor(() => expect(said.split(text)).toHaveLength(times + 1), { timeout: 30_000, interval: 50 });
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+    try {
+      await says('watching for changes', 1);
+      expect(said).toContain('1 failed');
+      writeFileSync(join(cwd, 'mesh.yaml'), MANIFESTS.replace('[GET, DELETE]', '[GET, POST, DELETE]'));
+      await says('watching for changes', 2);
+      expect(said).toContain('Tests  10 passed, 1 skipped of 11');
+    } finally {
+      child.kill('SIGINT');
+    }
+  });
+});
+
+describe('files for CI', () => {
+  it('the action runs the tests it is told to', async () => {
+    const action: { runs: { steps: { run: string; env: Record<string, string> }[] } } = parse(
+      readFileSync(join(REPOSITORY, 'action.yml'), 'utf8'),
+    );
+    const [step] = action.runs.steps;
+    const cwd = project();
+    const inputs = {
+      PATHS: 'cart.mesh-test.yaml',
+      SHARD: '',
+      REPORTERS: 'junit=junit.xml',
+      COVERAGE: '50',
+      MUTATION: '',
+      VERSION: 'latest',
+    };
+    const env = {
+      ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name}`, value])),
+      MESHPROOF_COMMAND: `${process.execPath} --import ${import.meta.resolve('tsx')} ${join(REPOSITORY, 'src/cli/main.ts')}`,
+    };
+    expect(Object.keys(step?.env ?? {}).sort()).toEqual(
+      Object.keys(inputs)
+        .map((name) => `INPUT_${name}`)
+        .sort(),
+    );
+    const { code, stdout } = await run('bash', ['-c', step?.run ?? 'false'], { cwd, env });
+    expect(stdout).toContain('::error file=cart.mesh-test.yaml');
+    expect(code).toBe(1);
+    expect(existsSync(join(cwd, 'junit.xml'))).toBe(true);
+  });
+
+  it('the Indexed Job tells its Pods how many they are', () => {
+    const job = parse(readFileSync(join(REPOSITORY, 'deploy/indexed-job.yaml'), 'utf8'));
+    const [container] = job.spec.template.spec.containers;
+    expect(job.spec.completionMode).toBe('Indexed');
+    expect(container.env).toContainEqual({ name: 'MESHPROOF_SHARD_TOTAL', value: String(job.spec.completions) });
+    expect(container.command.slice(0, 2)).toEqual(['meshproof', 'test']);
+  });
+
+  it('the examples name verbs and reporters that exist', () => {
+    for (const file of ['docs/guide/ci/gitlab-ci.yml', 'docs/guide/ci/github.yml']) {
+      const text = readFileSync(join(REPOSITORY, file), 'utf8');
+      expect(parse(text)).toBeTypeOf('object');
+      for (const [, verb = ''] of text.matchAll(/meshproof ([a-z-]+)/g))
+        expect(['test', 'merge-reports']).toContain(verb);
+    }
+  });
+});
