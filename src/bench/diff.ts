@@ -66,8 +66,8 @@ function curvesOf(series: ReadonlyMap<string, readonly Point[]>): Curve[] {
 }
 
 async function ask(size: number, count: number, rounds: number): Promise<Table> {
-  const before = meshOf(size, count, '/api/*');
-  const after = meshOf(size, count, '/api/v2/*');
+  const before = meshOf(size, count, '/api/before/*');
+  const after = meshOf(size, count, '/api/after/*');
   const contenders: Contender[] = [
     perCall('compile and decide once each', () => decideEverywhere(before, size), { batch: 1 }),
     perCall('lint', () => void lint(before), { batch: 1 }),
@@ -102,7 +102,8 @@ function principalOf(index: number): string {
 function meshOf(size: number, count: number, path: string): MeshConfig {
   const policies = Array.from({ length: count }, (_, i): AuthorizationPolicy => {
     const caller = (index: number): readonly string[] => [principalOf(index % size)];
-    const paths = [i === count - 1 ? path : '/api/*'];
+    // Each policy has paths of its own, or an earlier one would hide the change.
+    const paths = [i === count - 1 ? path : `/api/${i}/*`];
     return {
       apiVersion: 'security.istio.io/v1',
       kind: 'AuthorizationPolicy',
