@@ -50,7 +50,7 @@ const TABLES: Readonly<Record<BenchTopic, readonly (readonly [title: string, mea
     ['JSON lines through the command line', ['meshproof', 'parse and write only']],
   ],
   diff: ['2 workloads, 2 policies', '4 workloads, 2 policies'].map(
-    (title) => [title, ['compile and decide once each', 'lint']] as const,
+    (title) => [title, ['compile and decide once each', 'lint', 'diff']] as const,
   ),
   mesh: [
     [
@@ -60,7 +60,7 @@ const TABLES: Readonly<Record<BenchTopic, readonly (readonly [title: string, mea
     ["The brief's mesh, 0.25 virtual hours from start to finish", ['meshproof']],
     ['Memory with every link connected', ['3 workloads']],
   ],
-  start: [['Cold start', ['node -e 0', 'meshproof --help', 'meshproof authz, the shop']]],
+  start: [['Cold start', ['node -e 0', 'meshproof --help', 'meshproof authz, the shop', 'meshproof diff, the shop']]],
 };
 
 async function smoke(topic: BenchTopic): Promise<BenchResult> {
