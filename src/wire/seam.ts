@@ -5,7 +5,7 @@
  * connections that are opened while it is installed; connections that are already open stay as they are.
  * @module
  */
-import type { Address, AddressBook } from './address-book.ts';
+import type { Address, AddressBook, VirtualPeer } from './address-book.ts';
 import { Relay } from './relay.ts';
 import type { Link, WireRule } from './wire-rule.ts';
 
@@ -17,7 +17,8 @@ export type Passage =
 export interface PassageOptions {
   /** Where the connection would go without rules. */
   readonly address: Address;
-  readonly sourceIp?: string;
+  /** Who dials, as the far end is to know it. */
+  readonly source: VirtualPeer;
 }
 
 export class Seam implements AsyncDisposable {
@@ -60,13 +61,12 @@ export class Seam implements AsyncDisposable {
       else if (fate !== 'pass') target = fate.redirect;
     }
     this.#relayed += 1;
-    const source = { workload: link.source, ...(options.sourceIp !== undefined && { ip: options.sourceIp }) };
     const relay = await Relay.open({
       id: this.#relayed,
       link,
       rules,
       target: isReset ? undefined : target,
-      enter: (local) => this.#addresses.register(local, source),
+      enter: (local) => this.#addresses.register(local, options.source),
     });
     this.#relays.add(relay);
     void relay.closed.then(() => this.#relays.delete(relay));
