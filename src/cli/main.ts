@@ -19,6 +19,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'run a scenario on the virtual clock (default: the shop of the brief)',
     load: async () => (await import('./verbs/run.ts')).runVerb,
   },
+  audit: {
+    summary: 'check best practices, with evidence',
+    load: async () => (await import('./verbs/audit.ts')).auditVerb,
+  },
   authz: {
     summary: 'decide one request, or a stream of them, and say why',
     load: async () => (await import('./verbs/authz.ts')).authzVerb,
@@ -34,6 +38,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
   analyze: {
     summary: 'validate manifests as istiod would, and find what it would not',
     load: async () => (await import('./verbs/analyze.ts')).analyzeVerb,
+  },
+  lowcode: {
+    summary: 'low-code platforms and their exports',
+    load: async () => (await import('./verbs/lowcode.ts')).lowcodeVerb,
   },
   x509: {
     summary: 'validate certificate chains at an instant',

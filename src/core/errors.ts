@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   ERR_LOWCODE_INVALID: 'a low-code export was refused',
   ERR_EXPRESSION: 'a low-code expression is malformed or uses an unknown function',
   ERR_WIRE_LISTEN: 'a listener could not be opened',
+  ERR_FAULT_INVALID: 'a fault on a link was described wrongly',
   ERR_WIRE_BODY: 'a request body was cut off or is longer than its reader accepts',
   ERR_MESH_CLOSED: 'the mesh is closed',
   ERR_USAGE: 'the command line was used wrongly',

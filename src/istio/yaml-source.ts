@@ -5,7 +5,18 @@
  * `yes`, `no`, `on`, `off` are booleans, as in the YAML 1.1 that kubectl reads.
  * @module
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit, type Document, type Node } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  parseAllDocuments,
+  visit,
+  type Document,
+  type Node,
+} from 'yaml';
 import { messageOf } from '../core/errors.ts';
 import { oneLine, type ConfigIssue, type ConfigPath } from './config-error.ts';
 import type { ResourceOrigin, SourcePosition } from './resource.ts';
@@ -14,6 +25,9 @@ import type { ResourceOrigin, SourcePosition } from './resource.ts';
 const ALIAS_COUNT_MAX = 1_000;
 /** Deeper nesting than any resource has, and shallow enough for every recursion. */
 const NESTING_MAX = 200;
+const DEEP = `nested deeper than ${NESTING_MAX} levels`;
+/** One slip makes a parser stumble many times; the first stumbles say enough. */
+const ERRORS_MAX = 10;
 
 const BOOLEAN_TAG = {
   identify: (value: unknown): boolean => typeof value === 'boolean',
@@ -166,10 +180,18 @@ export function readYaml(source: SourceText): SourceReading {
     const position = { file: source.origin, line: Math.max(1, line), column: Math.max(1, col) };
     issues.push({ code: 'ERR_CONFIG_SYNTAX', path: '', message: oneLine(message), ...position });
   };
+  const bottomless = excessiveNesting(source.text);
+  if (bottomless !== undefined) {
+    const before = source.text.slice(0, bottomless).split('\n');
+    const position = { file: source.origin, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    return { objects, issues: [{ code: 'ERR_CONFIG_SYNTAX', path: '', message: DEEP, ...position }] };
+  }
   for (const document of parsed(source.text, lines, fail)) {
     const deep = tooDeep(document);
-    for (const error of document.errors) fail(error.message, error.pos[0]);
-    if (deep !== undefined) fail(`nested deeper than ${NESTING_MAX} levels`, deep);
+    for (const error of document.errors.slice(0, ERRORS_MAX)) fail(error.message, error.pos[0]);
+    if (document.errors.length > ERRORS_MAX)
+      fail(`and ${document.errors.length - ERRORS_MAX} more faults of this document`);
+    if (deep !== undefined) fail(DEEP, deep);
     if (deep !== undefined || document.errors.length > 0 || document.contents === null) continue;
     const origin = new DocumentOrigin(source.origin, document, lines);
     try {
@@ -201,6 +223,31 @@ function parsed(text: string, lineCounter: LineCounter, fail: (message: string) 
     fail(error instanceof RangeError ? 'nested too deeply' : messageOf(error));
     return [];
   }
+}
+
+/**
+ * Where flow collections, or block indicators on one line, nest too deeply. The parser recurses, and a text of twenty
+ * thousand brackets ends the process; the lexer does not. Lexed only where the text has that many brackets at all.
+ */
+function excessiveNesting(text: string): number | undefined {
+  if (!mayNestDeeply(text)) return undefined;
+  let [offset, flow, indicators] = [0, 0, 0];
+  for (const token of new Lexer().lex(text)) {
+    if (token === '[' || token === '{') flow++;
+    else if (token === ']' || token === '}') flow = Math.max(0, flow - 1);
+    else if (token === '-' || token === '?') indicators++;
+    else if (token.startsWith('\n') || token.startsWith('\r')) indicators = 0;
+    if (flow > NESTING_MAX || indicators > NESTING_MAX) return offset;
+    // Byte-order mark, document mode and scalar marks are the lexer's own: they stand for nothing in the text.
+    if (!/^[\u0002\u0018\u001f]$/.test(token)) offset += token.length;
+  }
+  return undefined;
+}
+
+function mayNestDeeply(text: string): boolean {
+  let count = 0;
+  for (const _ of text.matchAll(/[[{]|[-?] /g)) if (++count > NESTING_MAX) return true;
+  return false;
 }
 
 /** The offset of the first node that lies too deep. */

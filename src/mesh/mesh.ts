@@ -25,7 +25,14 @@ import {
 } from '../istio/index.ts';
 import type { KeyAlgorithm, Svid } from '../pki/index.ts';
 import type { CompiledMesh } from '../policy/index.ts';
-import { type Application, type MeshRequest, type Outcome, Simulation, type VirtualClock } from '../sim/index.ts';
+import {
+  type Application,
+  type CsrPath,
+  type MeshRequest,
+  type Outcome,
+  Simulation,
+  type VirtualClock,
+} from '../sim/index.ts';
 import { type ServiceMetrics, ServiceMetricsFold } from '../telemetry/index.ts';
 import { loadManifests } from './load-manifests.ts';
 
@@ -47,7 +54,15 @@ export interface MeshOptions {
     readonly key?: KeyAlgorithm;
     /** Keys come from the seed: certificates repeat, and are worthless as secrets. @defaultValue false */
     readonly reproducibleKeys?: boolean;
+    /** Life of roots. @defaultValue 10 years */
+    readonly rootTtl?: string;
+    /** How old the root is at the start. @defaultValue 7 days */
+    readonly rootAge?: string;
+    /** Renew the root, with its key, before it expires. @defaultValue true */
+    readonly renewRoot?: boolean;
   };
+  /** What is special about single workloads from the start, by `namespace/workload`. */
+  readonly workloads?: Readonly<Record<string, { readonly clockSkewMs?: number; readonly csr?: CsrPath }>>;
   readonly rotation?: {
     /** Share of the lifetime before expiry at which a certificate is renewed. @defaultValue 0.5 */
     readonly graceRatio?: number;
@@ -90,6 +105,12 @@ export class Mesh implements AsyncDisposable {
       key: ca.key ?? 'ecdsa-p256',
       reproducibleKeys: ca.reproducibleKeys ?? false,
       rotation: { ...rotation, ...(ca.leafTtl === undefined ? {} : { ttlMs: parseDuration(ca.leafTtl) }) },
+      ca: {
+        ...(ca.rootTtl === undefined ? {} : { rootTtlMs: parseDuration(ca.rootTtl) }),
+        ...(ca.rootAge === undefined ? {} : { rootAgeMs: parseDuration(ca.rootAge) }),
+        ...(ca.renewRoot === undefined ? {} : { renewRoot: ca.renewRoot }),
+      },
+      ...(options.workloads === undefined ? {} : { workloads: options.workloads }),
       ...(applications === undefined ? {} : { applications }),
       ...(listen === undefined ? {} : { listen }),
     });
@@ -155,6 +176,15 @@ export class Mesh implements AsyncDisposable {
       );
     }
     await this.#simulation.reconfigure(after, { applied: [], removed: [ref] });
+  }
+
+  /**
+   * The mesh's trust domain from this instant on, and its aliases. Who may enter changes at once; workloads get the new
+   * identity with their next certificate.
+   */
+  async setTrustDomain(trustDomain: string, aliases: readonly string[] = []): Promise<void> {
+    const settings = { ...this.config.settings, trustDomain, trustDomainAliases: aliases };
+    await this.#simulation.reconfigure({ ...this.config, settings }, { applied: [], removed: [] });
   }
 
   /** The certificate a workload (`namespace/name`) presents now. */

@@ -4,26 +4,20 @@
  * @module
  */
 import { isAbsolute, join } from 'node:path';
-import { addMs, formatDuration, type Instant, instantOf, MINUTE_MS, parseDuration, Rng } from '../core/index.ts';
+import { addMs, formatDuration, type Instant, instantOf, MINUTE_MS, parseDuration } from '../core/index.ts';
 import { parseManifests } from '../istio/index.ts';
-import {
-  type Application,
-  type Caller,
-  DEFAULT_PROFILE,
-  echoApplication,
-  type Outcome,
-  parseWorkloadName,
-  type ServiceProfile,
-  TrafficFlow,
-  TrafficRunner,
-} from '../sim/index.ts';
-import { loadManifests } from './load-manifests.ts';
-import { Mesh } from './mesh.ts';
-import { type AuditFinding } from '../telemetry/index.ts';
+import { type Caller, type Outcome, TrafficRunner } from '../sim/index.ts';
+import type { AuditFinding } from '../telemetry/index.ts';
 import { auditMesh } from './best-practices.ts';
+import { definedOnly } from './defined-only.ts';
+import { performIdentityAction } from './identity-action.ts';
+import { Mesh } from './mesh.ts';
+import { type EventFile, identityActionsOf } from './scenario-event-schema.ts';
 import { type LoadedScenario, loadScenario, readBeside } from './scenario-file.ts';
 import { type LowCodeRun, runLowCode } from './scenario-lowcode.ts';
-import type { AccessFile, EventFile, ExpectationFile, ScenarioFile, ServiceFile } from './scenario-schema.ts';
+import { scenarioMesh } from './scenario-mesh.ts';
+import type { AccessFile, ExpectationFile, ScenarioFile } from './scenario-schema.ts';
+import { requestOf, trafficFlows } from './scenario-traffic.ts';
 
 export interface RunOptions {
   /** Overrides the scenario's. */
@@ -110,7 +104,7 @@ class ScenarioRunner {
       const start = mesh.clock.now();
       const end = addMs(start, parseDuration(this.#options.for ?? this.#scenario.clock?.run ?? DEFAULT_RUN));
       const rotates = this.#options.rotation ?? this.#scenario.rotation?.enabled ?? true;
-      if (!rotates) this.#rotation(mesh, 'off');
+      if (!rotates) await performIdentityAction(mesh, { kind: 'rotation', workloads: 'all', on: false });
       const access = await this.#tryAccess(mesh);
       const lowcodeRuns = await runLowCode(mesh, lowcode, {
         seed: this.#seed,
@@ -150,29 +144,8 @@ class ScenarioRunner {
   }
 
   async #start(): Promise<Mesh> {
-    const { manifests, clock, ca, rotation, listen } = this.#scenario;
-    const config = await loadManifests(manifests.map((path) => this.#path(path)));
-    const applications: Record<string, Application> = {};
-    for (const workload of config.workloads) {
-      const service = this.#scenario.services?.[workload.name];
-      if (service?.responses !== undefined)
-        applications[`${workload.namespace}/${workload.name}`] = answering(service, echoApplication(workload));
-    }
-    return Mesh.start({
-      config,
-      seed: this.#seed,
-      ...(clock?.start === undefined ? {} : { start: clock.start }),
-      ca: {
-        ...(ca?.leafTtl === undefined ? {} : { leafTtl: ca.leafTtl }),
-        ...(ca?.key === undefined ? {} : { key: ca.key }),
-      },
-      rotation: {
-        ...(rotation?.graceRatio === undefined ? {} : { graceRatio: rotation.graceRatio }),
-        ...(rotation?.jitterRatio === undefined ? {} : { jitterRatio: rotation.jitterRatio }),
-      },
-      applications,
-      ...(listen === undefined ? {} : { listen }),
-    });
+    const { options, applications } = await scenarioMesh(this.#scenario, this.#folder);
+    return Mesh.start({ ...options, applications, seed: this.#seed });
   }
 
   async #tryAccess(mesh: Mesh): Promise<readonly AccessAttempt[]> {
@@ -182,20 +155,8 @@ class ScenarioRunner {
   }
 
   #traffic(mesh: Mesh): TrafficRunner {
-    const { simulation } = mesh;
-    const declared = this.#scenario.traffic ?? [];
-    const rng = new Rng(this.#seed).fork('traffic');
-    const flows = declared.map((flow) => {
-      const name = parseWorkloadName(flow.to).name;
-      const profile = profileOf(this.#scenario.services?.[name]);
-      const rates = declared.filter(({ to }) => to === flow.to).map(({ rps }) => rps);
-      const share = shareOf(profile.connections, rates, declared.filter(({ to }) => to === flow.to).indexOf(flow));
-      const request = requestOf(flow.request);
-      return new TrafficFlow({ from: flow.from, to: flow.to, rps: flow.rps, request, connections: share }, profile, {
-        mesh: simulation,
-        rng: rng.fork(`${flow.from}>${flow.to}`),
-      });
-    });
+    const { traffic = [], services = {} } = this.#scenario;
+    const flows = trafficFlows(mesh, traffic, { seed: this.#seed, services });
     return new TrafficRunner(flows, { clock: mesh.clock, events: mesh.events });
   }
 
@@ -215,16 +176,7 @@ class ScenarioRunner {
     }
     for (const { kind, namespace = 'default', name } of event.remove ?? [])
       await mesh.remove({ kind, namespace, name });
-    if (event.rotation !== undefined) this.#rotation(mesh, event.rotation);
-    if (event.ca !== undefined) mesh.simulation.ca.available = event.ca === 'up';
-  }
-
-  #rotation(mesh: Mesh, state: 'on' | 'off'): void {
-    mesh.events.append({ kind: 'note', text: `rotation ${state}` });
-    for (const { agent } of mesh.simulation.agents()) {
-      if (state === 'on') agent.resume();
-      else agent.suspend();
-    }
+    for (const action of identityActionsOf(event)) await performIdentityAction(mesh, action);
   }
 
   #planExpectations(mesh: Mesh, start: Instant, end: Instant): (() => Promise<ExpectationResult>)[] {
@@ -245,7 +197,7 @@ class ScenarioRunner {
 }
 
 async function tryAccess(mesh: Mesh, attempt: AccessFile): Promise<AccessAttempt> {
-  const from: Caller = typeof attempt.from === 'string' ? attempt.from : { ...defined(attempt.from) };
+  const from: Caller = typeof attempt.from === 'string' ? attempt.from : definedOnly(attempt.from);
   const request = requestOf(attempt.request);
   const outcome = await mesh.request({ from, to: attempt.to, ...request });
   return {
@@ -265,60 +217,6 @@ function callerName(from: Caller): string {
   if (certificate === undefined) return workload ?? 'outside';
   const what = certificate === 'none' ? 'no certificate' : `${certificate} certificate`;
   return workload === undefined ? `outside, ${what}` : `${workload}, ${what}`;
-}
-
-/** Drops keys that hold `undefined`, which YAML cannot write but types allow. */
-function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
-}
-
-function requestOf(request: AccessFile['request']): {
-  method?: string;
-  path?: string;
-  host?: string;
-  headers?: Readonly<Record<string, string>>;
-  body?: string;
-} {
-  return defined(request ?? {});
-}
-
-function profileOf(service: ServiceFile | undefined): ServiceProfile {
-  if (service === undefined) return DEFAULT_PROFILE;
-  const { latency, errorRate, connections } = service;
-  return {
-    p50Ms: latency === undefined ? DEFAULT_PROFILE.p50Ms : parseDuration(latency.p50),
-    p99Ms: latency === undefined ? DEFAULT_PROFILE.p99Ms : parseDuration(latency.p99),
-    errorRatio: errorRate === undefined ? 0 : Number.parseFloat(String(errorRate)) / 100,
-    connections: connections ?? DEFAULT_PROFILE.connections,
-  };
-}
-
-/** A service's connections, split over the flows to it by their rates; the parts add up, and nobody gets none. */
-function shareOf(connections: number, rates: readonly number[], index: number): number {
-  const total = rates.reduce((sum, rate) => sum + rate, 0);
-  if (total === 0) return Math.max(1, Math.floor(connections / rates.length));
-  const upTo = (count: number): number =>
-    Math.round((connections * rates.slice(0, count).reduce((sum, rate) => sum + rate, 0)) / total);
-  return Math.max(1, upTo(index + 1) - upTo(index));
-}
-
-/** The declared responses in front of `otherwise`. */
-function answering(service: ServiceFile, otherwise: Application): Application {
-  const responses = service.responses ?? [];
-  return (request) => {
-    const path = request.path.replace(/\?.*$/, '');
-    const found = responses.find(
-      (response) => response.path === path && (response.method ?? request.method) === request.method,
-    );
-    if (found === undefined) return otherwise(request);
-    return {
-      status: found.status ?? 200,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(found.body ?? {}),
-    };
-  };
 }
 
 function check(expectation: ExpectationFile, mesh: Mesh, start: Instant, at: Instant): ExpectationResult {

@@ -5,6 +5,7 @@
  * @module
  */
 import * as z from 'zod/mini';
+import { csr, type CsrFile, duration, event, type EventFile } from './scenario-event-schema.ts';
 
 type CertificateName = 'mesh' | 'none' | 'rogue' | 'expired' | 'self-signed';
 type KeyName = 'ecdsa-p256' | 'ecdsa-p384' | 'ed25519' | 'rsa-2048' | 'rsa-3072';
@@ -58,17 +59,6 @@ export interface FlowFile {
   readonly request?: RequestFile | undefined;
 }
 
-export interface EventFile {
-  readonly at: string;
-  readonly apply?: string | readonly string[] | undefined;
-  readonly remove?:
-    | readonly { readonly kind: string; readonly namespace?: string | undefined; readonly name: string }[]
-    | undefined;
-  readonly rotation?: 'on' | 'off' | undefined;
-  readonly ca?: 'up' | 'down' | undefined;
-  readonly note?: string | undefined;
-}
-
 export interface AccessFile {
   readonly from:
     | string
@@ -95,7 +85,22 @@ export interface ScenarioFile {
   readonly manifests: readonly string[];
   /** Loopback ports by `namespace/workload:port`; any free one where none is given. */
   readonly listen?: Readonly<Record<string, number>> | undefined;
-  readonly ca?: { readonly leafTtl?: string | undefined; readonly key?: KeyName | undefined } | undefined;
+  readonly ca?:
+    | {
+        readonly leafTtl?: string | undefined;
+        readonly key?: KeyName | undefined;
+        /** Life of roots; ten years where absent. */
+        readonly rootTtl?: string | undefined;
+        /** How old the root is at the start; a week where absent. */
+        readonly rootAge?: string | undefined;
+        /** Whether the root is renewed, with its key, before it expires; true where absent. */
+        readonly renewRoot?: boolean | undefined;
+      }
+    | undefined;
+  /** What is special about single workloads from the start, by `namespace/workload`. */
+  readonly workloads?:
+    | Readonly<Record<string, { readonly skew?: string | undefined; readonly csr?: CsrFile | undefined }>>
+    | undefined;
   readonly rotation?:
     | {
         readonly enabled?: boolean | undefined;
@@ -111,10 +116,6 @@ export interface ScenarioFile {
   readonly expect?: readonly ExpectationFile[] | undefined;
 }
 
-/** `12ms`, `24h`, `1h30m` */
-const duration = z
-  .string()
-  .check(z.regex(/^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d))+$|^0$/, 'expected a duration such as 24h, 1h30m or 250ms'));
 /** `0.2%`, or a plain number of percent */
 const percent = z.union([
   z.string().check(z.regex(/^\d+(\.\d+)?%$/, 'expected a percentage such as 0.2%')),
@@ -162,17 +163,6 @@ const flow = z.strictObject({
   request: z.optional(request),
 });
 
-const event = z.strictObject({
-  at: duration,
-  apply: z.optional(z.union([z.string(), z.array(z.string())])),
-  remove: z.optional(
-    z.array(z.strictObject({ kind: z.string(), namespace: z.optional(z.string()), name: z.string() })),
-  ),
-  rotation: z.optional(z.enum(['on', 'off'])),
-  ca: z.optional(z.enum(['up', 'down'])),
-  note: z.optional(z.string()),
-});
-
 const access = z.strictObject({
   from: caller,
   to: z.string(),
@@ -199,8 +189,12 @@ const scenario = z.strictObject({
     z.strictObject({
       leafTtl: z.optional(duration),
       key: z.optional(z.enum(['ecdsa-p256', 'ecdsa-p384', 'ed25519', 'rsa-2048', 'rsa-3072'])),
+      rootTtl: z.optional(duration),
+      rootAge: z.optional(duration),
+      renewRoot: z.optional(z.boolean()),
     }),
   ),
+  workloads: z.optional(z.record(z.string(), z.strictObject({ skew: z.optional(duration), csr: z.optional(csr) }))),
   rotation: z.optional(
     z.strictObject({
       enabled: z.optional(z.boolean()),

@@ -8,7 +8,7 @@
 import type { IpAddress, IpBlock } from './ip-address.ts';
 import { blockContains } from './ip-address.ts';
 import type { Json } from './request.ts';
-import type { RequestView } from './request-view.ts';
+import type { AddressRole, RequestView } from './request-view.ts';
 import { blockKey, textKey, type AddressSource, type IndexKey, type TextIndex, type TextSource } from './rule-index.ts';
 import { TextMatcher, type TextMatcherOptions } from './text-matcher.ts';
 
@@ -157,8 +157,6 @@ export class ClaimMatcher implements AttributeMatcher, TextSource {
 function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value);
 }
-
-type AddressRole = 'source.ip' | 'remote.ip' | 'destination.ip';
 
 class AddressAttribute implements AddressSource {
   readonly id: AddressRole;

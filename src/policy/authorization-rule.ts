@@ -65,7 +65,7 @@ export interface RuleDraft {
   readonly sources: readonly (readonly Clause[])[];
   readonly operations: readonly (readonly Clause[])[];
   readonly faults: readonly ClauseFault[];
-  /** Present where the rule never takes part in a decision, with the faults that say why. */
+  /** The rule never takes part in a decision; the faults say why. */
   readonly dropped: boolean;
   /** No request of this program can match. */
   readonly impossible: boolean;

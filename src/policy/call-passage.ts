@@ -242,7 +242,7 @@ function serverFault(
   const closed = {
     kind: 'closed',
     owner: layer.owner,
-    stage: reason === 'no_client_certificate' ? 'handshake' : 'verify-client',
+    stage: 'verify-client',
     reason,
   } as const;
   if (tlsVersion !== 'TLSv1.2') return { ...closed, by: 'established' };

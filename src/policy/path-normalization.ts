@@ -64,7 +64,10 @@ function withoutQuery(raw: string): string {
   return raw;
 }
 
-/** The index of the first character that is not left alone in every mode: the length, for a path that is normal. */
+/**
+ * How far a path is normal in every mode: its length where it is, the index of the first odd character, or 0 where the
+ * oddity is a dot or a slash after a slash.
+ */
 function plainUntil(raw: string, merge: boolean): number {
   if (raw.charCodeAt(0) !== SLASH) return 0;
   let previous = 0;

@@ -19,7 +19,7 @@ const SPIFFE = 'spiffe://';
 /** Claims that Envoy splits at spaces into a list before rules see them. */
 const SPACE_DELIMITED: ReadonlySet<string> = new Set(['scope', 'permission']);
 
-type AddressRole = 'source.ip' | 'remote.ip' | 'destination.ip';
+export type AddressRole = 'source.ip' | 'remote.ip' | 'destination.ip';
 
 export class RequestView {
   attributes: RequestAttributes = {};
@@ -102,7 +102,7 @@ export class RequestView {
     this.#addressesRead = true;
   }
 
-  /** The first value for which `test` holds, over every line of a header; names are compared in lower case. */
+  /** Whether `test` holds for any line of a header; `name` is in lower case. */
   someHeader(name: string, test: (value: string) => boolean): boolean {
     const { http } = this;
     if (http === undefined) return false;

@@ -56,11 +56,17 @@ export function predict(input: PredictionInput): Outcome {
             stage: predicted.refusal.stage,
             reason: predicted.refusal.reason,
             detail: 'predicted',
-            side: predicted.refusal.stage === 'verify-server' ? 'client' : 'server',
+            side: sideOf(predicted.refusal),
             applicationBytes: 0,
           },
         }),
   };
+}
+
+/** Who refused. What TLS makes of an answer that is not TLS is the client's verdict. */
+function sideOf({ stage, reason }: NonNullable<PredictedOutcome['refusal']>): 'client' | 'server' {
+  const byClient = stage === 'verify-server' || stage === 'connect' || reason === 'wrong_version_number';
+  return byClient ? 'client' : 'server';
 }
 
 function resultOf({ refusal, status }: PredictedOutcome): OutcomeResult {

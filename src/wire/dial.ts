@@ -35,13 +35,13 @@ export async function dial(route: OutboundRoute, dialler: Dialler): Promise<Dial
     ...(route.virtualSourceIp !== undefined && { ip: route.virtualSourceIp }),
   };
   const passage = dialler.seam.passage(route.link, { address: route.address, source });
-  if (passage === undefined) return open({ route, source, id }, route.address, dialler);
+  if (passage === undefined) return open({ route, source, id }, route, dialler);
   const way = await passage;
   if (!way.ok) {
     return { ok: false, failure: { stage: 'connect', reason: way.reason, detail: way.detail, connectionId: id } };
   }
   try {
-    const dialled = await open({ route, source, id }, way.address, dialler);
+    const dialled = await open({ route, source, id }, way, dialler);
     if (dialled.ok) dialled.socket.once('close', () => way.release());
     else way.release();
     return dialled;
@@ -61,16 +61,24 @@ interface Dialling {
 /** Starts a connection; `settle` is called once or more, the first call counts. */
 type Attempt = (settle: (dialled: Dialled) => void) => Socket;
 
-function open(dialling: Dialling, address: Address, dialler: Dialler): Promise<Dialled> {
+/** Where to dial, and who is told the secrets. */
+interface Way {
+  readonly address: Address;
+  readonly onSecret?: (line: Uint8Array) => void;
+}
+
+function open(dialling: Dialling, { address, onSecret }: Way, dialler: Dialler): Promise<Dialled> {
   const { tls } = dialling.route;
-  if (tls === undefined) return ready(plainly(address, dialling.id), dialling, dialler);
+  const { id } = dialling;
+  if (tls === undefined) return ready(plainly(address, id), dialling, dialler);
   const credential = tls.identity();
   const context = secureContextOf(credential, tls);
   if (!context.ok) {
     return Promise.resolve(failed('handshake', 'unusable_credential', context.detail));
   }
   const security = credential === undefined ? 'tls' : 'mutual_tls';
-  return ready(securely({ tls, address, security, context: context.context, id: dialling.id }), dialling, dialler);
+  const attempt = securely({ tls, address, security, context: context.context, id, ...(onSecret && { onSecret }) });
+  return ready(attempt, dialling, dialler);
 }
 
 /** Runs an attempt under a time limit, and enters its socket in the books. */
@@ -116,18 +124,24 @@ function plainly(address: Address, id: number): Attempt {
   };
 }
 
-interface SecureOptions {
+interface SecureOptions extends Way {
   readonly tls: OutboundTls;
-  readonly address: Address;
   readonly security: ConnectionSecurity;
   readonly context: SecureContext;
   readonly id: number;
 }
 
-function securely({ tls, address, security, context, id }: SecureOptions): Attempt {
+function securely({ tls, address, security, context, onSecret, id }: SecureOptions): Attempt {
   const { alpn, verifyServer } = tls;
   const sni = tls.sni === undefined || tls.sni === '' || isIP(tls.sni) !== 0 ? undefined : tls.sni;
-  const options = { address, context, verifyServer, ...(sni !== undefined && { sni }), ...(alpn && { alpn }) };
+  const options = {
+    address,
+    context,
+    verifyServer,
+    ...(onSecret && { onSecret }),
+    ...(sni !== undefined && { sni }),
+    ...(alpn && { alpn }),
+  };
   return (settle) =>
     connectTls(options, (result, socket) => {
       if (!result.ok) {

@@ -6,6 +6,8 @@
  * @module
  */
 export * from './address-book.ts';
+export * from './capture.ts';
+export * from './faults.ts';
 export * from './inbound.ts';
 export * from './inbound-listener.ts';
 export * from './outbound.ts';

@@ -68,6 +68,8 @@ export interface ConnectTlsOptions {
   readonly sni?: string;
   readonly alpn?: readonly string[];
   readonly verifyServer: VerifyPeer;
+  /** Told the secrets of the connection, one line of a key log at a time. */
+  readonly onSecret?: (line: Uint8Array) => void;
 }
 
 /** Takes the client's part on a new connection. */
@@ -80,6 +82,7 @@ export function connectTls(options: ConnectTlsOptions, done: OnTls): TLSSocket {
     ...(options.sni !== undefined && { servername: options.sni }),
     ...(options.alpn !== undefined && options.alpn.length > 0 && { ALPNProtocols: [...options.alpn] }),
   });
+  if (options.onSecret !== undefined) socket.on('keylog', options.onSecret);
   settleOnce(socket, 'secureConnect', done, () => judge(socket, options.verifyServer, 'no_server_certificate'));
   return socket;
 }

@@ -16,6 +16,8 @@ export interface RelayOptions {
   readonly id: number;
   readonly link: Link;
   readonly rules: readonly WireRule[];
+  /** Asked for every chunk: rules come and go while a connection is open. */
+  isInForce(rule: WireRule): boolean;
   /** `undefined`: the client is accepted, and reset when it says something. */
   readonly target: Address | undefined;
   /** Enters the socket towards the server in the address book. */
@@ -30,7 +32,10 @@ export class Relay {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #bytes: Record<Direction, number> = { up: 0, down: 0 };
-  readonly #connection: RelayedConnection;
+  readonly #connection: { -readonly [K in keyof RelayedConnection]: RelayedConnection[K] };
+  readonly #receivers: Partial<Record<Direction, Socket>> = {};
+  /** Directions in which a rule has told the receiver that nothing more comes. */
+  readonly #halfClosed = new Set<Direction>();
   #resolve: () => void = ignore;
   #isSettled = false;
 
@@ -38,7 +43,15 @@ export class Relay {
     this.#options = options;
     this.#server = server;
     this.address = { host: '127.0.0.1', port };
-    this.#connection = { link: options.link, id: options.id, bytes: this.#bytes };
+    this.#connection = {
+      link: options.link,
+      id: options.id,
+      bytes: this.#bytes,
+      inject: (direction, bytes) => {
+        const receiver = this.#receivers[direction];
+        if (receiver?.writable === true) receiver.write(bytes);
+      },
+    };
     this.closed = new Promise((resolve) => (this.#resolve = resolve));
     server.once('close', () => this.#settle());
     server.once('connection', (client) => this.#carry(client));
@@ -68,18 +81,27 @@ export class Relay {
   #settle(): void {
     if (this.#isSettled || this.#server.listening || this.#sockets.size > 0) return;
     this.#isSettled = true;
-    for (const rule of this.#options.rules) rule.onClose?.(this.#connection);
+    this.#connection.ended ??= 'closed';
+    for (const rule of this.#inForce()) rule.onClose?.(this.#connection);
     this.#resolve();
+  }
+
+  #inForce(): readonly WireRule[] {
+    return this.#options.rules.filter((rule) => this.#options.isInForce(rule));
   }
 
   #carry(client: Socket): void {
     this.#server.close();
     const { target } = this.#options;
+    for (const rule of this.#inForce()) rule.onOpen?.(this.#connection);
     if (target === undefined) {
       // On the first byte: reset at once, a client would sometimes see its `connect` fail and sometimes not.
       this.#sockets.add(client);
       client.on('error', ignore);
-      client.once('data', () => client.resetAndDestroy());
+      client.once('data', () => {
+        this.#connection.ended = 'reset';
+        client.resetAndDestroy();
+      });
       client.once('end', () => client.destroy());
       client.once('close', () => {
         this.#sockets.delete(client);
@@ -98,7 +120,10 @@ export class Relay {
       [server, client],
     ] as const) {
       this.#sockets.add(socket);
-      socket.on('error', () => other.resetAndDestroy());
+      socket.on('error', () => {
+        this.#connection.ended = 'reset';
+        other.resetAndDestroy();
+      });
       socket.once('close', () => {
         this.#sockets.delete(socket);
         this.#settle();
@@ -109,6 +134,7 @@ export class Relay {
   }
 
   #pump(direction: Direction, from: Socket, to: Socket): void {
+    this.#receivers[direction] = to;
     const delayMs = this.#options.rules.reduce((sum, rule) => sum + (rule.delayMs ?? 0), 0);
     let waiting = 0;
     const pass = (bytes: number, deliver: () => void): void => {
@@ -127,10 +153,14 @@ export class Relay {
     };
     from.on('data', (chunk: Buffer) => {
       this.#bytes[direction] += chunk.length;
-      const fate = this.#judge(direction, chunk);
+      const fate = this.#halfClosed.has(direction) ? 'drop' : this.#judge(direction, chunk);
       if (fate === 'reset') {
+        this.#connection.ended = 'reset';
         from.resetAndDestroy();
         to.resetAndDestroy();
+      } else if (fate === 'end') {
+        this.#halfClosed.add(direction);
+        pass(0, () => to.end());
       } else if (fate !== 'drop') {
         pass(chunk.length, () => {
           if (!to.destroyed && !to.write(fate)) from.pause();
@@ -145,9 +175,9 @@ export class Relay {
   #judge(direction: Direction, chunk: Buffer): ChunkFate {
     let bytes: Uint8Array = chunk;
     for (const rule of this.#options.rules) {
-      if (rule.onBytes === undefined) continue;
+      if (rule.onBytes === undefined || !this.#options.isInForce(rule)) continue;
       const fate = rule.onBytes(this.#connection, direction, bytes);
-      if (fate === 'drop' || fate === 'reset') return fate;
+      if (typeof fate === 'string') return fate;
       bytes = fate;
     }
     return bytes;

@@ -2,16 +2,23 @@
  * The wire's single seam: latency, loss, partition, tampering, taps and attacks are rules on links.
  *
  * A link that no rule matches is a direct socket and costs nothing. A rule interposes a relay on loopback for the
- * connections that are opened while it is installed; connections that are already open stay as they are.
+ * connections that are opened while it is installed; connections that are already open stay as they are. A rule that is
+ * removed, or out of its window of time, lets go of the bytes of the connections it was interposed on.
  * @module
  */
 import type { Address, AddressBook, VirtualPeer } from './address-book.ts';
 import { Relay } from './relay.ts';
-import type { Link, WireRule } from './wire-rule.ts';
+import type { ConnectFate, Link, WireRule } from './wire-rule.ts';
 
 /** The way one new connection takes. */
 export type Passage =
-  | { readonly ok: true; readonly address: Address; release(): void }
+  | {
+      readonly ok: true;
+      readonly address: Address;
+      /** Where the lines of the connection's key log go; absent: nobody may have them. */
+      readonly onSecret?: (line: Uint8Array) => void;
+      release(): void;
+    }
   | { readonly ok: false; readonly reason: string; readonly detail: string };
 
 export interface PassageOptions {
@@ -45,32 +52,50 @@ export class Seam implements AsyncDisposable {
   /** The way of a new connection on `link`; `undefined`: straight on, nothing is interposed. */
   passage(link: Link, options: PassageOptions): Promise<Passage> | undefined {
     if (this.#rules.size === 0) return undefined;
-    const rules = [...this.#rules].filter((rule) => rule.matches(link));
+    const rules = [...this.#rules].filter((rule) => isInterposed(rule) && this.#isInForce(rule) && rule.matches(link));
     return rules.length === 0 ? undefined : this.#through(rules, link, options);
   }
 
-  async #through(rules: readonly WireRule[], link: Link, options: PassageOptions): Promise<Passage> {
-    let target = options.address;
-    let isReset = false;
-    for (const rule of rules) {
-      const fate = rule.onConnect?.(link) ?? 'pass';
-      const detail = `rule \`${rule.name}\``;
-      if (fate === 'refuse') return { ok: false, reason: 'connection_refused', detail };
-      if (fate === 'blackhole') return { ok: false, reason: 'connect_timeout', detail };
-      if (fate === 'reset') isReset = true;
-      else if (fate !== 'pass') target = fate.redirect;
+  /** Virtual time by which an exchange on `link` takes longer at present. */
+  virtualDelayMs(link: Link): number {
+    let sum = 0;
+    for (const rule of this.#rules) {
+      if (rule.virtualDelayMs !== undefined && this.#isInForce(rule) && rule.matches(link))
+        sum += rule.virtualDelayMs(link);
     }
+    return sum;
+  }
+
+  #isInForce(rule: WireRule): boolean {
+    return this.#rules.has(rule) && rule.isInForce?.() !== false;
+  }
+
+  async #through(rules: readonly WireRule[], link: Link, options: PassageOptions): Promise<Passage> {
+    const { fate, detail } = firstFate(rules, link);
+    if (fate === 'refuse') return { ok: false, reason: 'connection_refused', detail };
+    if (fate === 'blackhole') return { ok: false, reason: 'connect_timeout', detail };
     this.#relayed += 1;
     const relay = await Relay.open({
       id: this.#relayed,
       link,
       rules,
-      target: isReset ? undefined : target,
+      isInForce: (rule) => this.#isInForce(rule),
+      target: fate === 'reset' ? undefined : fate === 'pass' ? options.address : fate.redirect,
       enter: (local) => this.#addresses.register(local, options.source),
     });
     this.#relays.add(relay);
     void relay.closed.then(() => this.#relays.delete(relay));
-    return { ok: true, address: relay.address, release: () => relay.release() };
+    const listeners = rules.filter(({ onSecret }) => onSecret !== undefined);
+    return {
+      ok: true,
+      address: relay.address,
+      release: () => relay.release(),
+      ...(listeners.length > 0 && {
+        onSecret: (line) => {
+          for (const rule of listeners) if (this.#isInForce(rule)) rule.onSecret?.(link, line);
+        },
+      }),
+    };
   }
 
   /** Relays that carry a connection, or wait for one. */
@@ -87,4 +112,20 @@ export class Seam implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** A rule that only knows of virtual delays leaves the socket direct. */
+function isInterposed({ onConnect, onOpen, onBytes, onSecret, onClose, delayMs, virtualDelayMs }: WireRule): boolean {
+  return (
+    virtualDelayMs === undefined ||
+    [onConnect, onOpen, onBytes, onSecret, onClose, delayMs].some((part) => part !== undefined)
+  );
+}
+
+function firstFate(rules: readonly WireRule[], link: Link): { readonly fate: ConnectFate; readonly detail: string } {
+  for (const rule of rules) {
+    const fate = rule.onConnect?.(link) ?? 'pass';
+    if (fate !== 'pass') return { fate, detail: `rule \`${rule.name}\`` };
+  }
+  return { fate: 'pass', detail: '' };
 }

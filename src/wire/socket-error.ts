@@ -13,6 +13,8 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['UND_ERR_HEADERS_OVERFLOW', 'response_headers_too_large'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'content_length_mismatch'],
   ['UND_ERR_INVALID_ARG', 'invalid_request'],
+  // Plain text where a TLS record was expected: OpenSSL 3.5 looks at the record's length before its version.
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'wrong_version_number'],
 ]);
 
 /** The `code` of an error, if it has one. */
