@@ -20,23 +20,34 @@ import {
 import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
-import { type CompiledMesh, compileMesh } from '../policy/index.ts';
-import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
-import { type Application, echoApplication } from './application.ts';
+import {
+  type CompiledMesh,
+  compileMesh,
+  type CompiledRequestAuthentication,
+  compileRequestAuthentication,
+  type ExternalAuthorizer,
+  type JwksSource,
+  type ProtocolClass,
+} from '../policy/index.ts';
+import { type Address, AddressBook, OutboundPool, type PortForward, Seam } from '../wire/index.ts';
+import { echoApplication, echoTcp } from './application.ts';
+import { applicationOf, ApplicationPort, type ApplicationTable } from './application-port.ts';
 import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
-import { callerKind, type Departure, departureOf } from './departures.ts';
+import { ClientSidecar } from './client-sidecar.ts';
+import { type CertificateFiles, ClientTrust } from './client-trust.ts';
+import { callerKind, type Departure, departureOf, OUTSIDE_IP } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
 import { MeshCa } from './mesh-ca.ts';
-import { outcomeOf } from './outcome.ts';
 import { portPolicy } from './port-policy.ts';
 import { predict } from './prediction.ts';
-import { type Caller, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
+import { type Caller, type MeshConnection, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
 import { listenFor } from './listen.ts';
-import { reportExchange, unresolved } from './exchange-report.ts';
+import { unresolved } from './exchange-report.ts';
+import { type ExchangeMarks, Exchanges } from './exchanges.ts';
 import { watchRoot } from './root-renewal.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
-import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
+import { OUTSIDE_NAMESPACE, OutsidePlaces, outsideWorkload, serviceRefOf, TargetIndex } from './targets.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface SimulationOptions {
@@ -56,9 +67,19 @@ export interface SimulationOptions {
   };
   /** What is special about single workloads, by `namespace/workload`. */
   readonly workloads?: Readonly<Record<string, { readonly clockSkewMs?: number; readonly csr?: CsrPath }>>;
-  /** Applications by `namespace/workload`; an echo where none is given. */
-  readonly applications?: Readonly<Record<string, Application>>;
-  /** Loopback ports by `namespace/workload:port`; any free one where none is given. */
+  /** Applications by `namespace/workload`, or `namespace/workload:port`; an echo where none is given. */
+  readonly applications?: ApplicationTable;
+  /** Who answers outside the mesh, by `host` or `host:port`. */
+  readonly outside?: ApplicationTable;
+  /** Files that DestinationRules name: PEM by path. */
+  readonly files?: CertificateFiles;
+  /** PEM certificates that stand for the operating system's roots. @defaultValue none */
+  readonly systemRoots?: readonly string[];
+  /** Answers for the providers of CUSTOM policies. */
+  readonly externalAuthorizer?: ExternalAuthorizer;
+  /** Key sets of RequestAuthentications that name a URI. */
+  readonly jwks?: JwksSource;
+  /** Loopback ports by `namespace/workload:port`, those for calls out by `namespace/workload`; else any free one. */
   readonly listen?: Readonly<Record<string, number>>;
 }
 
@@ -71,14 +92,19 @@ export class Simulation implements AsyncDisposable {
   readonly #rng: Rng;
   readonly #requestIds: Rng;
   readonly #addresses = new AddressBook();
+  readonly #outside: OutsidePlaces;
+  readonly #trust: ClientTrust;
+  readonly #exchanges: Exchanges;
   readonly #ledger = new ExchangeLedger();
   readonly #pool: OutboundPool;
   readonly #running = new Map<string, RunningWorkload>();
+  /** Where applications call out; these open when they are first needed. */
+  readonly #outbounds = new Map<string, Promise<ClientSidecar>>();
   readonly #disposal = new DisposeStack();
   #compiled: CompiledMesh;
+  #authentication: CompiledRequestAuthentication;
   #targets: TargetIndex;
   #policies = new Map<string, PortPolicy>();
-  #callers = 0;
   #closed = false;
 
   private constructor(options: SimulationOptions) {
@@ -88,8 +114,10 @@ export class Simulation implements AsyncDisposable {
     this.#requestIds = this.#rng.fork('request-ids');
     this.clock = new VirtualClock(start);
     this.events = new EventLog(() => this.clock.now());
-    this.#compiled = compileMesh(config);
-    this.#targets = new TargetIndex(this.#compiled);
+    this.#outside = new OutsidePlaces(Object.keys(options.outside ?? {}));
+    this.#compiled = this.#compile(config);
+    this.#authentication = compileRequestAuthentication(config, options.jwks && { jwks: options.jwks });
+    this.#targets = new TargetIndex(this.#compiled, this.#outside);
     const { trustDomain, trustDomainAliases, caTrustDomains } = config.settings;
     this.ca = new MeshCa({
       trustDomain: parseTrustDomain(trustDomain),
@@ -106,6 +134,23 @@ export class Simulation implements AsyncDisposable {
     }
     this.seam = new Seam(this.#addresses);
     this.#pool = new OutboundPool({ seam: this.seam, addresses: this.#addresses });
+    this.#trust = new ClientTrust({
+      ca: this.ca,
+      files: options.files ?? {},
+      systemRoots: options.systemRoots ?? [],
+    });
+    this.#exchanges = new Exchanges({
+      events: this.events,
+      ledger: this.#ledger,
+      pool: this.#pool,
+      now: () => this.clock.now(),
+      departure: (from) => this.#departure(from),
+      resolve: (to, namespace) => this.#targets.resolve(to, namespace),
+      address: async ({ workload, endpoint }) => (await this.#port(workload, endpoint.port)).address,
+      outbound: async (workload) => (await this.#outbound(this.#find(workload))).address,
+      requestId: () => this.#requestId(),
+      registryOnly: () => this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY',
+    });
     this.#disposal.defer(() => this.seam.close());
     this.#disposal.defer(() => this.#pool.close());
   }
@@ -165,10 +210,29 @@ export class Simulation implements AsyncDisposable {
         return identity();
       },
       agent,
-      application: this.#options.applications?.[name] ?? echoApplication(workload),
+      application: this.#applications(this.#options.applications ?? {}, name, workload),
       ports: new Map(),
     });
     agent?.start();
+  }
+
+  /** The application behind each port, made when it is first needed. */
+  #applications(table: ApplicationTable, name: string, workload: Workload): RunningWorkload['application'] {
+    const made = new Map<number, ApplicationPort>();
+    return (port) => {
+      const known = made.get(port);
+      if (known !== undefined) return known;
+      const otherwise = { http: echoApplication(workload), tcp: echoTcp };
+      const application = new ApplicationPort(applicationOf(table, name, port) ?? otherwise, port);
+      made.set(port, application);
+      this.#disposal.defer(() => application.close());
+      return application;
+    };
+  }
+
+  #compile(config: MeshConfig): CompiledMesh {
+    const { externalAuthorizer } = this.#options;
+    return compileMesh(config, externalAuthorizer === undefined ? {} : { externalAuthorizer });
   }
 
   #agent(name: string, identity: () => SpiffeId): CertificateAgent {
@@ -222,8 +286,10 @@ export class Simulation implements AsyncDisposable {
   ): Promise<void> {
     this.#assertOpen();
     const before = this.#compiled;
-    this.#compiled = compileMesh(config);
-    this.#targets = new TargetIndex(this.#compiled);
+    this.#compiled = this.#compile(config);
+    const { jwks } = this.#options;
+    this.#authentication = compileRequestAuthentication(config, jwks && { jwks });
+    this.#targets = new TargetIndex(this.#compiled, this.#outside);
     this.#policies = new Map();
     const { trustDomain, trustDomainAliases, caTrustDomains } = config.settings;
     this.ca.accept(parseTrustDomain(trustDomain), [...trustDomainAliases, ...caTrustDomains]);
@@ -244,89 +310,67 @@ export class Simulation implements AsyncDisposable {
   }
 
   /** One request over real sockets. @throws MeshError `ERR_REQUEST_INVALID` for names that do not exist */
-  request(request: MeshRequest, marks: { readonly flow?: string; readonly fresh?: boolean } = {}): Promise<Outcome> {
+  async request(request: MeshRequest, marks: ExchangeMarks = {}): Promise<Outcome> {
     this.#assertOpen();
-    return this.clock.track(this.#request(request, marks));
+    return (await this.clock.track(this.#exchanges.request(request, marks))).outcome;
   }
 
-  async #request(request: MeshRequest, marks: { readonly flow?: string; readonly fresh?: boolean }): Promise<Outcome> {
-    const departure = await this.#departure(request.from);
-    const target = this.#targets.resolve(request.to, departure.namespace);
-    if ('kind' in target) return unresolved(target.kind, target.detail, departure.viaSidecar);
-    const sidecar = await this.#port(target.workload, target.endpoint.port);
-    const route = departure.route(target, sidecar.address);
-    const once = departure.oneShot || marks.fresh === true;
-    const outcome = await this.#send(request, {
-      departure,
-      target,
-      route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
-      once,
-    });
-    reportExchange(this.events, request, { departure, target, outcome, flow: marks.flow });
-    return outcome;
-  }
-
-  async #send(
-    request: MeshRequest,
-    way: {
-      readonly departure: Departure;
-      readonly target: Target;
-      readonly route: OutboundRoute;
-      readonly once: boolean;
-    },
-  ): Promise<Outcome> {
-    const { departure, target, route, once } = way;
-    const requestId = request.headers?.['x-request-id'] ?? this.#requestId();
-    const record = this.#ledger.open(requestId);
-    try {
-      const answer = await this.#pool.request(route, {
-        method: request.method ?? 'GET',
-        path: request.path ?? '/',
-        host: request.host ?? target.host,
-        headers: { ...request.headers, 'x-request-id': requestId },
-        ...(request.body === undefined ? {} : { body: request.body }),
-      });
-      return outcomeOf({ answer, record, refusal: this.#refusalOf(answer), viaSidecar: departure.viaSidecar });
-    } finally {
-      this.#ledger.close(requestId);
-      if (once) await this.#pool.drain(route.key);
-    }
-  }
-
-  #refusalOf(answer: HttpAnswer): ReturnType<ExchangeLedger['takeRefusal']> {
-    const connection = answer.ok ? undefined : answer.failure.connection;
-    return connection === undefined ? undefined : this.#ledger.takeRefusal(connection.local);
+  /** One raw connection over real sockets. @throws MeshError `ERR_REQUEST_INVALID` for names that do not exist */
+  async connect(connection: MeshConnection): Promise<Outcome> {
+    this.#assertOpen();
+    return this.clock.track(this.#exchanges.connect(connection));
   }
 
   /** Opens keep-alive connections until `count` are open; how many are. */
   async openConnections(from: string, to: string, count: number): Promise<number> {
     this.#assertOpen();
-    const departure = await this.#departure(from);
-    const target = this.#targets.resolve(to, departure.namespace);
-    if ('kind' in target) return 0;
-    const sidecar = await this.#port(target.workload, target.endpoint.port);
-    const route = { ...departure.route(target, sidecar.address), connectionsMax: count };
-    const opened = await this.clock.track(this.#pool.open(route, count));
-    return opened.open;
+    return this.clock.track(this.#exchanges.open(from, to, count));
   }
 
   /** Sockets open from one workload to another. */
-  async connections(from: string, to: string): Promise<number> {
-    const route = await this.#routeOf(from, to);
-    return route === undefined ? 0 : this.#pool.connections(route.key);
+  connections(from: string, to: string): Promise<number> {
+    return this.#exchanges.count(from, to);
   }
 
   /** Closes the idle connections from one workload to another. */
-  async closeConnections(from: string, to: string): Promise<void> {
-    const route = await this.#routeOf(from, to);
-    if (route !== undefined) await this.#pool.drain(route.key);
+  closeConnections(from: string, to: string): Promise<void> {
+    return this.#exchanges.drain(from, to);
   }
 
-  async #routeOf(from: string, to: string): Promise<OutboundRoute | undefined> {
-    const departure = await this.#departure(from);
-    const target = this.#targets.resolve(to, departure.namespace);
-    if ('kind' in target) return undefined;
-    return departure.route(target, (await this.#port(target.workload, target.endpoint.port)).address);
+  /** The port through which real programs call out as `workload`. @throws MeshError `ERR_REQUEST_INVALID` */
+  async outbound(workload: string): Promise<Address> {
+    this.#assertOpen();
+    return (await this.#outbound(this.#find(workload))).address;
+  }
+
+  #outbound(running: RunningWorkload): Promise<ClientSidecar> {
+    const known = this.#outbounds.get(running.name) ?? this.#listenOutbound(running);
+    this.#outbounds.set(running.name, known);
+    return known;
+  }
+
+  #listenOutbound({ name }: RunningWorkload): Promise<ClientSidecar> {
+    const opening = ClientSidecar.listen({
+      workload: name,
+      exchanges: this.#exchanges,
+      departure: () => this.#departure(name),
+      resolve: (to, namespace) => this.#targets.resolve(to, namespace),
+      listenPort: this.#options.listen?.[name],
+    });
+    this.#disposal.defer(async () => (await opening.catch(() => undefined))?.close());
+    return opening;
+  }
+
+  /**
+   * A port on loopback whose connections are carried, as raw bytes, from `from` to `to`: for programs that know no proxy.
+   * @throws MeshError `ERR_REQUEST_INVALID`, `ERR_WIRE_LISTEN`
+   */
+  async forward(from: string, to: string, listenPort?: number): Promise<PortForward> {
+    this.#assertOpen();
+    const sidecar = await this.#outbound(this.#find(from));
+    const forward = await sidecar.forward(to, listenPort);
+    this.#disposal.defer(() => forward.close());
+    return forward;
   }
 
   /** The ends of a flow, as events name them. */
@@ -378,6 +422,8 @@ export class Simulation implements AsyncDisposable {
       policy: () => this.#policy(`${running.name}:${port}`, workload, port),
       minVersion: this.#compiled.config.settings.minTlsVersion,
       closing: () => this.#closed,
+      requestId: () => this.#requestId(),
+      protocol: declaredAs(this.#compiled.portProtocol(workload, port)),
       listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
     running.ports.set(port, opening);
@@ -389,24 +435,51 @@ export class Simulation implements AsyncDisposable {
   #policy(key: string, workload: Workload, port: number): PortPolicy {
     const known = this.#policies.get(key);
     if (known !== undefined) return known;
-    const policy = portPolicy(this.#compiled, workload, port);
+    const policy = portPolicy(this.#compiled, this.#authentication, workload, port);
     this.#policies.set(key, policy);
     return policy;
   }
 
   /** The same question answered from the compiled configuration, without sockets. */
   predict(request: MeshRequest): Outcome {
+    return this.#predict(request, { request });
+  }
+
+  /** The same for a raw connection. */
+  predictConnection(connection: MeshConnection): Outcome {
+    return this.#predict(connection, { connection });
+  }
+
+  #predict(
+    call: Pick<MeshRequest, 'from' | 'to'>,
+    { request, connection }: { readonly request?: MeshRequest; readonly connection?: MeshConnection },
+  ): Outcome {
     this.#assertOpen();
-    const caller = callerKind(request.from, (name) => this.#find(name));
-    const target = this.#targets.resolve(request.to, caller.running?.workload.namespace ?? 'default');
-    if ('kind' in target) return unresolved(target.kind, target.detail, caller.kind === 'sidecar');
+    const caller = callerKind(call.from, (name) => this.#find(name));
+    const target = this.#targets.resolve(call.to, caller.running?.workload.namespace ?? 'default');
+    if ('kind' in target) {
+      const registryOnly = this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY';
+      const outcome = unresolved({ ...target, viaSidecar: caller.kind === 'sidecar', registryOnly });
+      return request === undefined ? { ...outcome, status: 0, body: '' } : outcome;
+    }
     const server = this.#find(`${target.workload.namespace}/${target.workload.name}`);
-    return predict({ request, caller, target, server, compiled: this.#compiled, ca: this.ca, now: this.clock.now() });
+    return predict({
+      request,
+      connection,
+      caller,
+      target,
+      server,
+      compiled: this.#compiled,
+      ca: this.ca,
+      trust: this.#trust,
+      now: this.clock.now(),
+    });
   }
 
   #departure(from: Caller): Promise<Departure> {
     return departureOf(from, {
       ca: this.ca,
+      trust: this.#trust,
       key: this.#options.key,
       now: () => this.clock.now(),
       compiled: () => this.#compiled,
@@ -415,10 +488,29 @@ export class Simulation implements AsyncDisposable {
   }
 
   #find(name: string): RunningWorkload {
-    const found = this.#running.get(name);
+    const found = this.#running.get(name) ?? this.#runOutside(name);
     if (found !== undefined) return found;
     this.#targets.workload(name);
     throw new InvariantError(`workload ${name} is configured but does not run`);
+  }
+
+  /** Somebody outside the mesh begins to run when he is first called. */
+  #runOutside(name: string): RunningWorkload | undefined {
+    const place = name.startsWith(`${OUTSIDE_NAMESPACE}/`) ? name.slice(OUTSIDE_NAMESPACE.length + 1) : undefined;
+    const { outside = {} } = this.#options;
+    if (place === undefined || !Object.hasOwn(outside, place)) return undefined;
+    const workload = outsideWorkload(place);
+    const running: RunningWorkload = {
+      workload,
+      name,
+      ip: OUTSIDE_IP,
+      spiffeId: workloadSpiffeId({ trustDomain: 'outside.invalid', namespace: 'outside', serviceAccount: 'default' }),
+      agent: undefined,
+      application: this.#applications({ [name]: outside[place] ?? {} }, name, workload),
+      ports: new Map(),
+    };
+    this.#running.set(name, running);
+    return running;
   }
 
   /** Seeded, in the shape of a UUID. */
@@ -441,6 +533,10 @@ export class Simulation implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+function declaredAs(protocol: ProtocolClass): 'http' | 'tcp' | undefined {
+  return protocol === 'http' || protocol === 'tcp' ? protocol : undefined;
 }
 
 function isClientSide(ref: PolicyRef): boolean {

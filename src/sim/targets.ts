@@ -29,11 +29,14 @@ export function serviceRefOf({ service, servicePort }: Target): ServiceRef {
 /** Finds workloads by name, quickly, for one compiled configuration. */
 export class TargetIndex {
   readonly #compiled: CompiledMesh;
+  readonly #outside: OutsidePlaces;
   readonly #workloads = new Map<string, Workload>();
   readonly #reachable = new Map<string, Omit<Target, 'workload'>[]>();
 
-  constructor(compiled: CompiledMesh) {
+  /** @param outside the places outside the mesh where somebody answers: `host` or `host:port` */
+  constructor(compiled: CompiledMesh, outside: OutsidePlaces) {
     this.#compiled = compiled;
+    this.#outside = outside;
     for (const workload of compiled.config.workloads)
       this.#workloads.set(`${workload.namespace}/${workload.name}`, workload);
     for (const service of compiled.registry.services) {
@@ -101,18 +104,113 @@ export class TargetIndex {
 
   #byHost(host: string, port: number | undefined, fromNamespace: string): Target | NoTarget {
     const service = this.#compiled.registry.resolve(host, fromNamespace);
-    if (service === undefined)
-      return { kind: 'unknown-host', detail: `no service \`${host}\` is visible from namespace ${fromNamespace}` };
+    if (service === undefined) return this.#unregistered(host, port, fromNamespace);
     const servicePort = port ?? (service.ports.some(({ number }) => number === 80) ? 80 : service.ports[0]?.number);
     if (servicePort === undefined || !service.ports.some(({ number }) => number === servicePort)) {
       return { kind: 'unknown-host', detail: `service ${service.host} has no port ${port}` };
     }
-    for (const endpoint of service.endpoints(servicePort)) {
-      if (endpoint.workload === undefined) continue;
-      const workload = this.#workloads.get(`${endpoint.workload.namespace}/${endpoint.workload.name}`);
-      if (workload !== undefined)
-        return { service, servicePort, endpoint, workload, host: port === undefined ? host : `${host}:${port}` };
+    const way = { service, servicePort, host: port === undefined ? host : `${host}:${port}` };
+    const listed = service.endpoints(servicePort);
+    // Where nothing is resolved the caller's own address counts.
+    const endpoints =
+      listed.length === 0 && service.resolution === 'NONE' && !service.headless
+        ? [outsideEndpoint(service.namespace, host, servicePort)]
+        : listed;
+    for (const endpoint of endpoints) {
+      const behind = this.#behind(endpoint, host, servicePort);
+      if (behind !== undefined) return { ...way, ...behind };
     }
     return { kind: 'no-endpoints', detail: `service ${service.host} has no endpoints on port ${servicePort}` };
   }
+
+  /** Who really answers at an endpoint: one of the mesh's workloads, or somebody outside. */
+  #behind(endpoint: Endpoint, host: string, port: number): Pick<Target, 'workload' | 'endpoint'> | undefined {
+    for (const target of this.#compiled.registry.targets(endpoint)) {
+      const workload = this.#workloads.get(`${target.workload.namespace}/${target.workload.name}`);
+      if (workload !== undefined) return { workload, endpoint: { ...endpoint, port: target.port } };
+    }
+    const { address } = endpoint;
+    const names = [...(address === undefined ? [] : [[address, endpoint.port] as const]), [host, port] as const];
+    for (const [name, at] of names) {
+      const place = this.#outside.find(name, at);
+      if (place !== undefined) return { workload: place, endpoint };
+    }
+    return undefined;
+  }
+
+  /** A host that nobody registered: outside the mesh, where REGISTRY_ONLY does not forbid it. */
+  #unregistered(host: string, port: number | undefined, fromNamespace: string): Target | NoTarget {
+    const servicePort = port ?? 80;
+    const unknown = {
+      kind: 'unknown-host',
+      detail: `no service \`${host}\` is visible from namespace ${fromNamespace}`,
+    } as const;
+    if (this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY') return unknown;
+    const workload = this.#outside.find(host, servicePort);
+    if (workload === undefined) return unknown;
+    const endpoint = outsideEndpoint(OUTSIDE_NAMESPACE, host, servicePort);
+    const service = passthroughService(host, servicePort, endpoint);
+    return { service, servicePort, endpoint, workload, host: port === undefined ? host : `${host}:${port}` };
+  }
+}
+
+/** No namespace of Kubernetes has such a name. */
+export const OUTSIDE_NAMESPACE = '(outside)';
+
+/** Somebody outside the mesh who answers, as if it were a Pod without a sidecar. */
+export class OutsidePlaces {
+  readonly #known: ReadonlySet<string>;
+  readonly #places = new Map<string, Workload>();
+
+  /** @param names `host` or `host:port` */
+  constructor(names: Iterable<string>) {
+    this.#known = new Set(names);
+  }
+
+  find(host: string, port: number): Workload | undefined {
+    const name = [`${host}:${port}`, host].find((candidate) => this.#known.has(candidate));
+    if (name === undefined) return undefined;
+    const known = this.#places.get(name);
+    if (known !== undefined) return known;
+    const place = outsideWorkload(name);
+    this.#places.set(name, place);
+    return place;
+  }
+}
+
+export function outsideWorkload(name: string): Workload {
+  return {
+    kind: 'Deployment',
+    namespace: OUTSIDE_NAMESPACE,
+    name,
+    labels: {},
+    annotations: {},
+    serviceAccount: 'default',
+    ports: [],
+    injected: false,
+    injectionReason: 'outside the mesh',
+    replicas: 1,
+  };
+}
+
+function outsideEndpoint(namespace: string, address: string, port: number): Endpoint {
+  return { address, namespace, labels: {}, port, tlsMode: 'disabled', sidecar: false, replicas: 1 };
+}
+
+/** PassthroughCluster: what ALLOW_ANY makes of a host nobody registered. */
+function passthroughService(host: string, port: number, endpoint: Endpoint): RegisteredService {
+  return {
+    source: { kind: 'Service', namespace: OUTSIDE_NAMESPACE, name: host },
+    host,
+    namespace: OUTSIDE_NAMESPACE,
+    name: host,
+    ports: [{ name: '', number: port, protocol: 'auto' }],
+    location: 'MESH_EXTERNAL',
+    resolution: 'NONE',
+    headless: false,
+    exportTo: ['*'],
+    createdMs: 0,
+    identities: () => [],
+    endpoints: () => [endpoint],
+  };
 }

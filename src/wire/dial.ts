@@ -68,16 +68,24 @@ interface Way {
 }
 
 function open(dialling: Dialling, { address, onSecret }: Way, dialler: Dialler): Promise<Dialled> {
-  const { tls } = dialling.route;
+  const { tls, halfOpen = false } = dialling.route;
   const { id } = dialling;
-  if (tls === undefined) return ready(plainly(address, id), dialling, dialler);
+  if (tls === undefined) return ready(plainly(address, { id, halfOpen }), dialling, dialler);
   const credential = tls.identity();
   const context = secureContextOf(credential, tls);
   if (!context.ok) {
     return Promise.resolve(failed('handshake', 'unusable_credential', context.detail));
   }
   const security = credential === undefined ? 'tls' : 'mutual_tls';
-  const attempt = securely({ tls, address, security, context: context.context, id, ...(onSecret && { onSecret }) });
+  const attempt = securely({
+    tls,
+    address,
+    security,
+    context: context.context,
+    id,
+    halfOpen,
+    ...(onSecret && { onSecret }),
+  });
   return ready(attempt, dialling, dialler);
 }
 
@@ -112,9 +120,9 @@ function ready(attempt: Attempt, { route, source, id }: Dialling, dialler: Diall
   });
 }
 
-function plainly(address: Address, id: number): Attempt {
+function plainly(address: Address, { id, halfOpen }: { readonly id: number; readonly halfOpen: boolean }): Attempt {
   return (settle) => {
-    const socket = connect({ host: address.host, port: address.port });
+    const socket = connect({ host: address.host, port: address.port, allowHalfOpen: halfOpen });
     socket.once('connect', () =>
       settle({ ok: true, socket, connection: connectionOf(id, socket, { security: 'none' }) }),
     );
@@ -129,14 +137,16 @@ interface SecureOptions extends Way {
   readonly security: ConnectionSecurity;
   readonly context: SecureContext;
   readonly id: number;
+  readonly halfOpen: boolean;
 }
 
-function securely({ tls, address, security, context, onSecret, id }: SecureOptions): Attempt {
+function securely({ tls, address, security, context, onSecret, id, halfOpen }: SecureOptions): Attempt {
   const { alpn, verifyServer } = tls;
   const sni = tls.sni === undefined || tls.sni === '' || isIP(tls.sni) !== 0 ? undefined : tls.sni;
   const options = {
     address,
     context,
+    halfOpen,
     verifyServer,
     ...(onSecret && { onSecret }),
     ...(sni !== undefined && { sni }),

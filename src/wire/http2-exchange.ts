@@ -53,11 +53,16 @@ export class Http2Exchange implements InboundExchange {
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
   #plain: InboundHeaders | undefined;
+  #status = 0;
 
   constructor(connection: InboundConnection, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     this.connection = connection;
     this.#stream = stream;
     this.#headers = headers;
+  }
+
+  get status(): number {
+    return this.#status;
   }
 
   get method(): string {
@@ -107,6 +112,7 @@ export class Http2Exchange implements InboundExchange {
   reply({ status, headers = {}, body, trailers }: Reply): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.headersSent) return;
+    this.#status = status;
     const lines = { ':status': status, ...withoutConnectionHeaders(headers) };
     const isEmpty = body === undefined || body.length === 0;
     if (trailers === undefined) {
@@ -132,6 +138,8 @@ export class Http2Exchange implements InboundExchange {
       stream.on('error', fail);
       stream.once('response', (headers) => {
         const status = headers[':status'] ?? 503;
+        this.#status = status;
+        if (this.#stream.destroyed) return;
         this.#stream.respond(
           { ':status': status, ...withoutConnectionHeaders(plainHeaders(headers)) },
           {

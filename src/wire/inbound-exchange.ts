@@ -43,6 +43,8 @@ export class HttpExchange implements InboundExchange {
   readonly #socket: Socket;
   readonly #applications: Dispatcher;
   readonly #upgrading: Upgrading | undefined;
+  #headers: InboundHeaders | undefined;
+  #status = 0;
 
   constructor(
     connection: InboundConnection,
@@ -69,6 +71,10 @@ export class HttpExchange implements InboundExchange {
     return hasBody(this.#request);
   }
 
+  get status(): number {
+    return this.#status;
+  }
+
   get method(): string {
     return this.#request.method ?? '';
   }
@@ -82,8 +88,8 @@ export class HttpExchange implements InboundExchange {
   }
 
   get headers(): InboundHeaders {
-    // Node types absent headers as undefined; an own key always has a value.
-    return this.#request.headers as InboundHeaders;
+    this.#headers ??= linesByName(this.#request.rawHeaders);
+    return this.#headers;
   }
 
   get rawHeaders(): readonly string[] {
@@ -112,6 +118,8 @@ export class HttpExchange implements InboundExchange {
 
   reply(answer: Reply): void {
     const response = this.#response;
+    if (response.headersSent) return;
+    this.#status = answer.status;
     response.statusCode = answer.status;
     if (answer.headers !== undefined) {
       for (const [name, value] of Object.entries(answer.headers)) {
@@ -136,6 +144,7 @@ export class HttpExchange implements InboundExchange {
       return 503;
     }
     const response = this.#response;
+    this.#status = answer.statusCode;
     response.statusCode = answer.statusCode;
     for (const [name, value] of Object.entries(answer.headers)) {
       if (value !== undefined && !HOP_BY_HOP.has(name)) response.setHeader(name, value);
@@ -159,6 +168,7 @@ export class HttpExchange implements InboundExchange {
       return;
     }
     const { response, stream } = answer;
+    this.#status = answer.status;
     if (stream === undefined) {
       this.#response.statusCode = answer.status;
       for (const [name, value] of Object.entries(response.headers)) {
@@ -185,6 +195,20 @@ export class HttpExchange implements InboundExchange {
 
 function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+}
+
+/** Not node's own view, which joins lines or leaves some out: policies look at each line. */
+function linesByName(raw: readonly string[]): InboundHeaders {
+  // Without a prototype: a client may well send a header called `constructor`.
+  const headers: Record<string, string | string[]> = Object.create(null);
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const [name = '', value = ''] = [raw[i]?.toLowerCase(), raw[i + 1]];
+    const before = headers[name];
+    if (before === undefined) headers[name] = value;
+    else if (typeof before === 'string') headers[name] = [before, value];
+    else before.push(value);
+  }
+  return headers;
 }
 
 /** Header lines, less what the connection owns. */

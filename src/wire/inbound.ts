@@ -43,6 +43,8 @@ export interface InboundConnection {
   readonly principal?: string;
   /** Until when that chain is valid; the connection outlives it, as in Envoy. */
   readonly principalValidUntil?: Instant;
+  /** Leaf that proved it, DER. */
+  readonly peerCertificate?: Uint8Array;
   readonly sni?: string;
   /** The protocol negotiated, not the list offered. */
   readonly alpn?: string;
@@ -77,10 +79,12 @@ export interface InboundExchange {
   /** As it arrived: not normalised, query included. */
   readonly path: string;
   readonly host?: string | undefined;
-  /** Lower-case names. */
+  /** Lower-case names; several lines of one name are a list. */
   readonly headers: InboundHeaders;
   /** Name, value, name, value, … as they arrived, one entry for each line. */
   readonly rawHeaders: readonly string[];
+  /** What was answered; 0 so far. */
+  readonly status: number;
   /** Whether bytes may follow the headers. */
   readonly hasBody: boolean;
   /** The protocol that the client wants to go on with, e.g. `websocket`. */

@@ -179,6 +179,15 @@ export class OutboundListener implements AsyncDisposable {
     }
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
     if (head.length > 0) socket.unshift(head);
+    this.carry(socket, fate);
+  }
+
+  /** Takes over the application's end of a tunnel, wherever it came from. */
+  carry(socket: Socket, fate: TunnelFate): void {
+    if (fate.kind === 'refused') {
+      socket.destroy();
+      return;
+    }
     if (fate.kind === 'tcp') {
       fate.open(socket);
       return;

@@ -121,7 +121,7 @@ export class OutboundPool implements AsyncDisposable {
   /** Opens a connection of its own for a TCP stream. The caller closes it; so does `close`. */
   async connectTcp(route: OutboundRoute): Promise<TcpAnswer> {
     if (this.#closed !== undefined) return { ok: false, failure: CLOSED };
-    const dialled = await dial(route, this.#dialler);
+    const dialled = await dial({ ...route, halfOpen: true }, this.#dialler);
     if (!dialled.ok) return dialled;
     if (this.#closed !== undefined) {
       dialled.socket.destroy();

@@ -25,6 +25,8 @@ export interface OutboundRoute {
   readonly virtualSourceIp?: string;
   /** Absent: plaintext. */
   readonly tls?: OutboundTls;
+  /** For raw streams: each direction ends by itself. @defaultValue false */
+  readonly halfOpen?: boolean;
   /** What is spoken where no ALPN says otherwise: HTTP/2 needs prior knowledge. @defaultValue `http/1.1` */
   readonly http?: 'http/1.1' | 'h2';
   /** Above it requests wait for a free connection. @defaultValue 100 */
@@ -53,6 +55,8 @@ export interface OutboundConnection {
   readonly principal?: string;
   /** Until when that chain is valid. */
   readonly principalValidUntil?: Instant;
+  /** The server's leaf, DER. */
+  readonly peerCertificate?: Uint8Array;
   readonly sni?: string;
   /** The protocol negotiated. */
   readonly alpn?: string;
