@@ -43,6 +43,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'low-code platforms and their exports',
     load: async () => (await import('./verbs/lowcode.ts')).lowcodeVerb,
   },
+  serve: {
+    summary: 'keep a mesh up on loopback for curl, openssl and other real clients',
+    load: async () => (await import('./verbs/serve.ts')).serveVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,

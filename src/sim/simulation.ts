@@ -171,11 +171,15 @@ export class Simulation implements AsyncDisposable {
   async #listenAsAsked(): Promise<void> {
     for (const name of Object.keys(this.#options.listen ?? {})) {
       const target = parseWorkloadTarget(name);
-      if (target?.port === undefined) {
+      if (target === undefined) {
         throw new MeshError(
           'ERR_REQUEST_INVALID',
-          `\`${name}\` is not a workload port such as default/api-gateway:8080`,
+          `\`${name}\` is neither a workload nor a workload port such as default/api-gateway:8080`,
         );
+      }
+      if (target.port === undefined) {
+        await this.#outbound(this.#find(name));
+        continue;
       }
       const { workload } = this.#find(`${target.namespace}/${target.name}`);
       const ports = this.#compiled.inboundPorts(workload).map(({ port }) => port);

@@ -12,7 +12,8 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { Duplex } from 'node:stream';
+import { type Duplex, duplexPair } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { MeshError } from '../core/index.ts';
 import type { Address } from './address-book.ts';
 import { HEADER_BYTES_MAX } from './http-codec.ts';
@@ -20,9 +21,13 @@ import { CONNECTION_HEADERS, plainHeaders } from './http2-connection.ts';
 import type { Forwarding, InboundConnection, InboundExchange, InboundHeaders, Reply } from './inbound.ts';
 import { BODY_BYTES_MAX } from './inbound-exchange.ts';
 import { detailOf } from './socket-error.ts';
+import { join } from './upgrade.ts';
 
 /** Streams of one connection at a time; Envoy's default is 2^31-1, a bound against memory is kinder. */
 const STREAMS_MAX = 1_000;
+
+/** A date would be the machine's clock in a world that has its own. Node's types do not know the option. */
+const UNDATED: { readonly sendDate: boolean } = { sendDate: false };
 
 export interface Http2Handlers {
   onExchange(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
@@ -31,7 +36,7 @@ export interface Http2Handlers {
 
 /** Takes an accepted connection over; the session ends with its socket. */
 export function serveHttp2(socket: Duplex, handlers: Http2Handlers): ServerHttp2Session {
-  const session = performServerHandshake(socket, {
+  const session = performServerHandshake(nativeOrPiped(socket), {
     maxHeaderListPairs: 1_000,
     settings: { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
   });
@@ -43,8 +48,21 @@ export function serveHttp2(socket: Duplex, handlers: Http2Handlers): ServerHttp2
     handlers.onError(detailOf(error));
     socket.destroy();
   });
+  // A TLSSocket outside a tls.Server never says so by itself, and node's session waits for it.
+  if (socket instanceof TLSSocket) socket.emit('secureConnect');
   socket.once('close', () => session.destroy());
   return session;
+}
+
+/**
+ * node's session reads below JavaScript, and would miss the bytes of a plain socket that were looked at and put back.
+ * A TLSSocket has none of them.
+ */
+function nativeOrPiped(socket: Duplex): Duplex {
+  if (socket instanceof TLSSocket) return socket;
+  const [inner, outer] = duplexPair();
+  join(socket, outer);
+  return inner;
 }
 
 export class Http2Exchange implements InboundExchange {
@@ -116,11 +134,11 @@ export class Http2Exchange implements InboundExchange {
     const lines = { ':status': status, ...withoutConnectionHeaders(headers) };
     const isEmpty = body === undefined || body.length === 0;
     if (trailers === undefined) {
-      stream.respond(lines, { endStream: isEmpty });
+      stream.respond(lines, { ...UNDATED, endStream: isEmpty });
       if (!isEmpty) stream.end(body);
       return;
     }
-    stream.respond(lines, { waitForTrailers: true });
+    stream.respond(lines, { ...UNDATED, waitForTrailers: true });
     stream.once('wantTrailers', () => stream.sendTrailers(withoutConnectionHeaders(trailers)));
     stream.end(body);
   }
@@ -142,9 +160,7 @@ export class Http2Exchange implements InboundExchange {
         if (this.#stream.destroyed) return;
         this.#stream.respond(
           { ':status': status, ...withoutConnectionHeaders(plainHeaders(headers)) },
-          {
-            waitForTrailers: true,
-          },
+          { ...UNDATED, waitForTrailers: true },
         );
         let trailers: IncomingHttpHeaders = {};
         stream.once('trailers', (lines) => (trailers = lines));
