@@ -195,8 +195,10 @@ function clientRefusal(failure: OutboundFailure): Refusal {
 export function connectionOf(connection: OutboundConnection, record: ExchangeRecord): OutcomeConnection {
   const { security, principal, tlsVersion, resumed } = connection;
   const client = record.connection?.principal;
+  const seen = record.connection?.security ?? security;
   return {
-    security: security === 'none' ? 'none' : (record.connection?.security ?? security),
+    // TLS that the server's sidecar did not see as such was ended by the application, which asks for no certificate.
+    security: security === 'none' ? 'none' : seen === 'none' ? 'tls' : seen,
     ...(principal === undefined ? {} : { serverPrincipal: principal }),
     ...(client === undefined ? {} : { clientPrincipal: client }),
     ...(tlsVersion === undefined ? {} : { tlsVersion }),

@@ -103,9 +103,9 @@ export class ServerSidecar implements AsyncDisposable {
     sidecar.#listener = await InboundListener.listen({
       ...options.listener,
       port: options.port,
-      chain: (flight) => (policy?.() ?? application).chain(flight),
+      chain: (flight) => (policy?.() ?? bareChain(application)).chain(flight),
       // Without a sidecar nothing looks at the bytes before an application that may speak first.
-      ...(policy === undefined && { inspect: application.inspects }),
+      ...(policy === undefined && { inspect: application.inProcess !== undefined }),
       onHttp: (exchange) => sidecar.#onHttp(exchange),
       onTcp: (connection, stream) => void sidecar.#onTcp(connection, stream),
     });
@@ -302,6 +302,11 @@ export class ServerSidecar implements AsyncDisposable {
       if (record) record.applicationBytes = gate.bytes;
     });
   }
+}
+
+/** Without a sidecar: what is not a function in process gets the bytes as they come. */
+function bareChain(application: ApplicationPort): Pick<PortPolicy, 'chain'> {
+  return application.inProcess === undefined ? { chain: () => 'passthrough' } : application;
 }
 
 const FORBIDDEN = 403;
