@@ -7,7 +7,7 @@
  * machine's. Names in `credentialName` stand for nothing here: whoever needs one gets no certificate and trusts nobody.
  * @module
  */
-import { type Instant, messageOf } from '../core/index.ts';
+import { assertNever, type Instant, messageOf } from '../core/index.ts';
 import { Certificate, keyPairFromPem, verifyChain } from '../pki/index.ts';
 import { acceptsServerNames, type CertificateFacts, type TlsClient } from '../policy/index.ts';
 import type { Credential, PeerVerdict } from '../wire/index.ts';
@@ -114,6 +114,8 @@ export class ClientTrust {
       case 'credential':
       case 'none':
         return [];
+      default:
+        return assertNever(trust);
     }
   }
 

@@ -20,6 +20,7 @@ import type { ClientTrust } from './client-trust.ts';
 import { foreignCredential } from './foreign-credentials.ts';
 import type { MeshCa } from './mesh-ca.ts';
 import type { Caller, CallerCertificate } from './request.ts';
+import { OUTSIDE_IP } from './outside.ts';
 import type { RunningWorkload } from './running-workload.ts';
 import type { Target } from './targets.ts';
 
@@ -61,8 +62,6 @@ export const BARE_ALPN: Readonly<Record<CallShape['speaks'], readonly string[]>>
   h2: ['istio-h2', 'istio', 'h2'],
   tcp: ['istio-peer-exchange', 'istio'],
 };
-/** TEST-NET-3 (RFC 5737): an address no Pod has. */
-export const OUTSIDE_IP = '203.0.113.1';
 
 /** Who a caller is, before anything is made for it. */
 export type CallerKind =

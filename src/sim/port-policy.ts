@@ -7,6 +7,7 @@ import {
   type CompiledMesh,
   type CompiledRequestAuthentication,
   type FirstBytes,
+  type ProtocolClass,
   normalizePath,
   queryOf,
   selectFilterChain,
@@ -50,4 +51,9 @@ function firstBytes(flight: FirstFlight): FirstBytes {
 function unterminated(protocol: 'http' | 'tcp', flight: FirstFlight): FilterChain {
   if (protocol === 'tcp') return flight.kind === 'tls' ? 'passthrough' : 'plain-tcp';
   return flight.kind === 'raw' && flight.looksLike === 'http' ? 'plain-http' : 'codec-error';
+}
+
+/** What a port's events say it speaks; nothing where its connections tell. */
+export function declaredAs(protocol: ProtocolClass): 'http' | 'tcp' | undefined {
+  return protocol === 'http' || protocol === 'tcp' ? protocol : undefined;
 }

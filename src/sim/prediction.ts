@@ -20,7 +20,8 @@ import {
 } from '../policy/index.ts';
 import { Certificate } from '../pki/index.ts';
 import type { ClientTrust } from './client-trust.ts';
-import { BARE_ALPN, type CallerKind, clientProtocol, isTls, OUTSIDE_IP } from './departures.ts';
+import { BARE_ALPN, type CallerKind, clientProtocol, isTls } from './departures.ts';
+import { OUTSIDE_IP } from './outside.ts';
 import { defaultProtocol } from './exchanges.ts';
 import type { MeshCa } from './mesh-ca.ts';
 import {

@@ -2,6 +2,7 @@
  * From what happened on a raw connection to what the calling application sees.
  * @module
  */
+import { assertNever } from '../core/index.ts';
 import { CODEC_ERROR } from '../policy/index.ts';
 import type { ApplicationTlsAnswer, InboundRefusal, OutboundConnection, OutboundFailure } from '../wire/index.ts';
 import type { Heard } from './conversation.ts';
@@ -40,6 +41,8 @@ export function rawOutcome(result: RawResult): Outcome {
       return tlsOutcome(result);
     case 'spoken':
       return spokenOutcome(result);
+    default:
+      return assertNever(result);
   }
 }
 

@@ -8,7 +8,6 @@
 import {
   DisposeStack,
   EventLog,
-  type Instant,
   InvariantError,
   MeshError,
   type PeerRef,
@@ -19,69 +18,35 @@ import {
 } from '../core/index.ts';
 import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
-import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
+import { DEFAULT_ROTATION_POLICY, type Svid } from '../pki/index.ts';
 import {
   type CompiledMesh,
   compileMesh,
   type CompiledRequestAuthentication,
   compileRequestAuthentication,
-  type ExternalAuthorizer,
-  type JwksSource,
-  type ProtocolClass,
 } from '../policy/index.ts';
 import { type Address, AddressBook, OutboundPool, type PortForward, Seam } from '../wire/index.ts';
-import { echoApplication, echoTcp } from './application.ts';
-import { applicationOf, ApplicationPort, type ApplicationTable } from './application-port.ts';
-import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
+import { Applications } from './applications.ts';
+import { CertificateAgent } from './certificate-agent.ts';
 import { ClientSidecar } from './client-sidecar.ts';
-import { type CertificateFiles, ClientTrust } from './client-trust.ts';
-import { callerKind, type Departure, departureOf, OUTSIDE_IP } from './departures.ts';
+import { ClientTrust } from './client-trust.ts';
+import { callerKind, type Departure, departureOf } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
 import { MeshCa } from './mesh-ca.ts';
-import { portPolicy } from './port-policy.ts';
+import { declaredAs, portPolicy } from './port-policy.ts';
+import { RequestIds } from './request-ids.ts';
 import { predict } from './prediction.ts';
 import { type Caller, type MeshConnection, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
 import { listenFor } from './listen.ts';
 import { unresolved } from './exchange-report.ts';
 import { type ExchangeMarks, Exchanges } from './exchanges.ts';
 import { watchRoot } from './root-renewal.ts';
+import { OutsidePlaces, outsideRunning } from './outside.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
-import { OUTSIDE_NAMESPACE, OutsidePlaces, outsideWorkload, serviceRefOf, TargetIndex } from './targets.ts';
+import type { SimulationOptions } from './simulation-options.ts';
+import { serviceRefOf, TargetIndex } from './targets.ts';
 import { VirtualClock } from './virtual-clock.ts';
-
-export interface SimulationOptions {
-  readonly config: MeshConfig;
-  readonly seed: string;
-  readonly start: Instant;
-  readonly key: KeyAlgorithm;
-  /** Keys and certificates come from the seed: worlds repeat byte for byte with Ed25519, and are worthless as secrets. */
-  readonly reproducibleKeys: boolean;
-  readonly rotation?: Partial<RotationPolicy>;
-  readonly ca?: {
-    readonly rootTtlMs?: number;
-    /** How old the root is at the start. */
-    readonly rootAgeMs?: number;
-    /** Renew the root, with its key, before it expires. @defaultValue true, as istiod does */
-    readonly renewRoot?: boolean;
-  };
-  /** What is special about single workloads, by `namespace/workload`. */
-  readonly workloads?: Readonly<Record<string, { readonly clockSkewMs?: number; readonly csr?: CsrPath }>>;
-  /** Applications by `namespace/workload`, or `namespace/workload:port`; an echo where none is given. */
-  readonly applications?: ApplicationTable;
-  /** Who answers outside the mesh, by `host` or `host:port`. */
-  readonly outside?: ApplicationTable;
-  /** Files that DestinationRules name: PEM by path. */
-  readonly files?: CertificateFiles;
-  /** PEM certificates that stand for the operating system's roots. @defaultValue none */
-  readonly systemRoots?: readonly string[];
-  /** Answers for the providers of CUSTOM policies. */
-  readonly externalAuthorizer?: ExternalAuthorizer;
-  /** Key sets of RequestAuthentications that name a URI. */
-  readonly jwks?: JwksSource;
-  /** Loopback ports by `namespace/workload:port`, those for calls out by `namespace/workload`; else any free one. */
-  readonly listen?: Readonly<Record<string, number>>;
-}
 
 export class Simulation implements AsyncDisposable {
   readonly clock: VirtualClock;
@@ -90,7 +55,7 @@ export class Simulation implements AsyncDisposable {
   readonly seam: Seam;
   readonly #options: SimulationOptions;
   readonly #rng: Rng;
-  readonly #requestIds: Rng;
+  readonly #requestIds: RequestIds;
   readonly #addresses = new AddressBook();
   readonly #outside: OutsidePlaces;
   readonly #trust: ClientTrust;
@@ -98,6 +63,7 @@ export class Simulation implements AsyncDisposable {
   readonly #ledger = new ExchangeLedger();
   readonly #pool: OutboundPool;
   readonly #running = new Map<string, RunningWorkload>();
+  readonly #applications = new Applications();
   /** Where applications call out; these open when they are first needed. */
   readonly #outbounds = new Map<string, Promise<ClientSidecar>>();
   readonly #disposal = new DisposeStack();
@@ -111,7 +77,7 @@ export class Simulation implements AsyncDisposable {
     const { config, seed, start, key, reproducibleKeys, ca = {} } = options;
     this.#options = options;
     this.#rng = new Rng(seed);
-    this.#requestIds = this.#rng.fork('request-ids');
+    this.#requestIds = new RequestIds(this.#rng.fork('request-ids'));
     this.clock = new VirtualClock(start);
     this.events = new EventLog(() => this.clock.now());
     this.#outside = new OutsidePlaces(Object.keys(options.outside ?? {}));
@@ -148,9 +114,10 @@ export class Simulation implements AsyncDisposable {
       resolve: (to, namespace) => this.#targets.resolve(to, namespace),
       address: async ({ workload, endpoint }) => (await this.#port(workload, endpoint.port)).address,
       outbound: async (workload) => (await this.#outbound(this.#find(workload))).address,
-      requestId: () => this.#requestId(),
+      requestId: () => this.#requestIds.next(),
       registryOnly: () => this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY',
     });
+    this.#disposal.defer(() => this.#applications.close());
     this.#disposal.defer(() => this.seam.close());
     this.#disposal.defer(() => this.#pool.close());
   }
@@ -214,24 +181,10 @@ export class Simulation implements AsyncDisposable {
         return identity();
       },
       agent,
-      application: this.#applications(this.#options.applications ?? {}, name, workload),
+      application: this.#applications.of(this.#options.applications ?? {}, name, workload),
       ports: new Map(),
     });
     agent?.start();
-  }
-
-  /** The application behind each port, made when it is first needed. */
-  #applications(table: ApplicationTable, name: string, workload: Workload): RunningWorkload['application'] {
-    const made = new Map<number, ApplicationPort>();
-    return (port) => {
-      const known = made.get(port);
-      if (known !== undefined) return known;
-      const otherwise = { http: echoApplication(workload), tcp: echoTcp };
-      const application = new ApplicationPort(applicationOf(table, name, port) ?? otherwise, port);
-      made.set(port, application);
-      this.#disposal.defer(() => application.close());
-      return application;
-    };
   }
 
   #compile(config: MeshConfig): CompiledMesh {
@@ -426,7 +379,7 @@ export class Simulation implements AsyncDisposable {
       policy: () => this.#policy(`${running.name}:${port}`, workload, port),
       minVersion: this.#compiled.config.settings.minTlsVersion,
       closing: () => this.#closed,
-      requestId: () => this.#requestId(),
+      requestId: () => this.#requestIds.next(),
       protocol: declaredAs(this.#compiled.portProtocol(workload, port)),
       listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
@@ -500,27 +453,9 @@ export class Simulation implements AsyncDisposable {
 
   /** Somebody outside the mesh begins to run when he is first called. */
   #runOutside(name: string): RunningWorkload | undefined {
-    const place = name.startsWith(`${OUTSIDE_NAMESPACE}/`) ? name.slice(OUTSIDE_NAMESPACE.length + 1) : undefined;
-    const { outside = {} } = this.#options;
-    if (place === undefined || !Object.hasOwn(outside, place)) return undefined;
-    const workload = outsideWorkload(place);
-    const running: RunningWorkload = {
-      workload,
-      name,
-      ip: OUTSIDE_IP,
-      spiffeId: workloadSpiffeId({ trustDomain: 'outside.invalid', namespace: 'outside', serviceAccount: 'default' }),
-      agent: undefined,
-      application: this.#applications({ [name]: outside[place] ?? {} }, name, workload),
-      ports: new Map(),
-    };
-    this.#running.set(name, running);
+    const running = outsideRunning(name, this.#options.outside ?? {}, this.#applications);
+    if (running !== undefined) this.#running.set(name, running);
     return running;
-  }
-
-  /** Seeded, in the shape of a UUID. */
-  #requestId(): string {
-    const hex = [...this.#requestIds.bytes(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
 
   #assertOpen(): void {
@@ -537,10 +472,6 @@ export class Simulation implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function declaredAs(protocol: ProtocolClass): 'http' | 'tcp' | undefined {
-  return protocol === 'http' || protocol === 'tcp' ? protocol : undefined;
 }
 
 function isClientSide(ref: PolicyRef): boolean {

@@ -5,6 +5,7 @@
 import { didYouMean, MeshError, type ServiceRef } from '../core/index.ts';
 import type { Workload } from '../istio/index.ts';
 import type { CompiledMesh, Endpoint, RegisteredService } from '../policy/index.ts';
+import { OUTSIDE_NAMESPACE, outsideEndpoint, type OutsidePlaces, passthroughService } from './outside.ts';
 import { parseWorkloadTarget } from './request.ts';
 
 export interface Target {
@@ -152,65 +153,4 @@ export class TargetIndex {
     const service = passthroughService(host, servicePort, endpoint);
     return { service, servicePort, endpoint, workload, host: port === undefined ? host : `${host}:${port}` };
   }
-}
-
-/** No namespace of Kubernetes has such a name. */
-export const OUTSIDE_NAMESPACE = '(outside)';
-
-/** Somebody outside the mesh who answers, as if it were a Pod without a sidecar. */
-export class OutsidePlaces {
-  readonly #known: ReadonlySet<string>;
-  readonly #places = new Map<string, Workload>();
-
-  /** @param names `host` or `host:port` */
-  constructor(names: Iterable<string>) {
-    this.#known = new Set(names);
-  }
-
-  find(host: string, port: number): Workload | undefined {
-    const name = [`${host}:${port}`, host].find((candidate) => this.#known.has(candidate));
-    if (name === undefined) return undefined;
-    const known = this.#places.get(name);
-    if (known !== undefined) return known;
-    const place = outsideWorkload(name);
-    this.#places.set(name, place);
-    return place;
-  }
-}
-
-export function outsideWorkload(name: string): Workload {
-  return {
-    kind: 'Deployment',
-    namespace: OUTSIDE_NAMESPACE,
-    name,
-    labels: {},
-    annotations: {},
-    serviceAccount: 'default',
-    ports: [],
-    injected: false,
-    injectionReason: 'outside the mesh',
-    replicas: 1,
-  };
-}
-
-function outsideEndpoint(namespace: string, address: string, port: number): Endpoint {
-  return { address, namespace, labels: {}, port, tlsMode: 'disabled', sidecar: false, replicas: 1 };
-}
-
-/** PassthroughCluster: what ALLOW_ANY makes of a host nobody registered. */
-function passthroughService(host: string, port: number, endpoint: Endpoint): RegisteredService {
-  return {
-    source: { kind: 'Service', namespace: OUTSIDE_NAMESPACE, name: host },
-    host,
-    namespace: OUTSIDE_NAMESPACE,
-    name: host,
-    ports: [{ name: '', number: port, protocol: 'auto' }],
-    location: 'MESH_EXTERNAL',
-    resolution: 'NONE',
-    headless: false,
-    exportTo: ['*'],
-    createdMs: 0,
-    identities: () => [],
-    endpoints: () => [endpoint],
-  };
 }

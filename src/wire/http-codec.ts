@@ -20,9 +20,9 @@ const HEADERS_TOO_LARGE = '431 Request Header Fields Too Large';
 export interface HttpCodecOptions {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
   /** A request that wants its connection for another protocol. Absent: it is an ordinary request. */
-  onUpgrade?(request: IncomingMessage, response: ServerResponse, upgrading: Upgrading): void;
+  readonly onUpgrade?: (request: IncomingMessage, response: ServerResponse, upgrading: Upgrading) => void;
   /** CONNECT. Absent: the connection is closed. */
-  onConnect?(request: IncomingMessage, upgrading: Upgrading): void;
+  readonly onConnect?: (request: IncomingMessage, upgrading: Upgrading) => void;
   onCodecError(socket: Duplex, detail: string): void;
 }
 

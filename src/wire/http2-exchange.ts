@@ -107,7 +107,7 @@ export class Http2Exchange implements InboundExchange {
   }
 
   get hasBody(): boolean {
-    return !this.#stream.readableEnded && this.#stream.endAfterHeaders !== true;
+    return !this.#stream.readableEnded && !this.#stream.endAfterHeaders;
   }
 
   async body(limitBytes: number = BODY_BYTES_MAX): Promise<Uint8Array> {

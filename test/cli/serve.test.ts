@@ -180,9 +180,22 @@ describe.skipIf(!HAS.openssl)('openssl s_client', () => {
     const { code, stdout, stderr } = await run(
       'openssl',
       [
-        ...['s_client', '-quiet', '-ign_eof', '-verify_return_error', '-connect', inbound('user-service')],
-        ...['-alpn', 'istio-http/1.1,istio,http/1.1', '-CAfile', file('ca.pem')],
-        ...['-cert', file('cert.pem'), '-cert_chain', file('cert.pem'), '-key', file('key.pem')],
+        's_client',
+        '-quiet',
+        '-ign_eof',
+        '-verify_return_error',
+        '-connect',
+        inbound('user-service'),
+        '-alpn',
+        'istio-http/1.1,istio,http/1.1',
+        '-CAfile',
+        file('ca.pem'),
+        '-cert',
+        file('cert.pem'),
+        '-cert_chain',
+        file('cert.pem'),
+        '-key',
+        file('key.pem'),
       ],
       { stdin: REQUEST },
     );
@@ -198,8 +211,16 @@ describe.skipIf(!HAS.gnutls)('gnutls-cli', () => {
     const { stdout } = await run(
       'gnutls-cli',
       [
-        ...[host, '-p', port, '--alpn', 'http/1.1', '--no-ca-verification'],
-        ...['--x509certfile', file('cert.pem'), '--x509keyfile', file('key.pem')],
+        host,
+        '-p',
+        port,
+        '--alpn',
+        'http/1.1',
+        '--no-ca-verification',
+        '--x509certfile',
+        file('cert.pem'),
+        '--x509keyfile',
+        file('key.pem'),
       ],
       { stdin: REQUEST },
     );
@@ -212,7 +233,13 @@ describe.skipIf(!HAS.h2load)('h2load', () => {
     '%s: every request is answered',
     async (_, flags) => {
       const { stdout } = await run('h2load', [
-        ...['-n', '400', '-c', '8', ...flags, `--connect-to=${outbound('api-gateway')}`, `http://user-service${PATH}`],
+        '-n',
+        '400',
+        '-c',
+        '8',
+        ...flags,
+        `--connect-to=${outbound('api-gateway')}`,
+        `http://user-service${PATH}`,
       ]);
       expect(stdout).toContain('400 total, 400 started, 400 done, 400 succeeded, 0 failed');
       expect(stdout).toContain('status codes: 400 2xx');

@@ -2,7 +2,7 @@
  * What `serve` prints for people: where everything answers, and one line for every event.
  * @module
  */
-import { formatInstant, type MeshEvent, type PeerRef } from '../../core/index.ts';
+import { assertNever, formatInstant, type MeshEvent, type PeerRef } from '../../core/index.ts';
 import type { ServingDescription } from '../../mesh/index.ts';
 import { renderTable } from './table.ts';
 
@@ -56,6 +56,8 @@ function detailsOf(event: MeshEvent): string {
     case 'config.changed':
     case 'traffic.recorded':
       return '';
+    default:
+      return assertNever(event);
   }
 }
 

@@ -63,7 +63,9 @@ kind: DestinationRule
 metadata: { name: httpbin, namespace: foo }
 spec: { host: httpbin, trafficPolicy: { tls: { mode: SIMPLE, insecureSkipVerify: true } } }
 `;
-    await using mesh = await Mesh.start({ yaml: NAMESPACE + workload('curl') + workload('httpbin') + peers('PERMISSIVE') + rule });
+    await using mesh = await Mesh.start({
+      yaml: NAMESPACE + workload('curl') + workload('httpbin') + peers('PERMISSIVE') + rule,
+    });
     const request = { from: 'foo/curl', to: 'foo/httpbin' };
     const outcome = await mesh.request(request);
     expect(outcome).toMatchObject({ status: 503, flags: 'UF,URX', refusal: { applicationBytes: 0 } });
@@ -71,7 +73,10 @@ spec: { host: httpbin, trafficPolicy: { tls: { mode: SIMPLE, insecureSkipVerify:
   });
 
   it('gotcha-75: a connection that outlives its certificate keeps the identity it was opened with', async () => {
-    await using mesh = await Mesh.start({ yaml: NAMESPACE + workload('curl') + workload('httpbin') + peers('STRICT') + allow('httpbin', [principal('curl')]) });
+    await using mesh = await Mesh.start({
+      yaml:
+        NAMESPACE + workload('curl') + workload('httpbin') + peers('STRICT') + allow('httpbin', [principal('curl')]),
+    });
     const request = { from: 'foo/curl', to: 'foo/httpbin' };
     const first = mesh.svid('foo/curl');
     expect((await mesh.request(request)).result).toBe('allow');
@@ -80,7 +85,10 @@ spec: { host: httpbin, trafficPolicy: { tls: { mode: SIMPLE, insecureSkipVerify:
     const opened = (): number => [...mesh.events].filter((event) => event.kind === 'connection.opened').length;
     const before = opened();
     const outcome = await mesh.request(request);
-    expect(outcome).toMatchObject({ result: 'allow', connection: { clientPrincipal: `spiffe://${principal('curl')}` } });
+    expect(outcome).toMatchObject({
+      result: 'allow',
+      connection: { clientPrincipal: `spiffe://${principal('curl')}` },
+    });
     expect(opened()).toBe(before);
   });
 
@@ -109,7 +117,12 @@ kind: AuthorizationPolicy
 metadata: { name: deny, namespace: foo }
 spec: { selector: { matchLabels: { app: bare } }, action: DENY, rules: [{ to: [{ operation: { paths: ["/x"] } }] }] }
 `;
-    await using mesh = await Mesh.start({ yaml: NAMESPACE + workload('curl') + workload('bare', { injected: false }) + peers('STRICT') + deny });
-    expect(await mesh.request({ from: 'foo/curl', to: 'foo/bare', path: '/x' })).toMatchObject({ result: 'allow', status: 200 });
+    await using mesh = await Mesh.start({
+      yaml: NAMESPACE + workload('curl') + workload('bare', { injected: false }) + peers('STRICT') + deny,
+    });
+    expect(await mesh.request({ from: 'foo/curl', to: 'foo/bare', path: '/x' })).toMatchObject({
+      result: 'allow',
+      status: 200,
+    });
   });
 });
