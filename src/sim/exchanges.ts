@@ -21,7 +21,7 @@ import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
 import { reportConnection, reportExchange, unresolved } from './exchange-report.ts';
 import { withoutClientCertificate } from './forwarded-headers.ts';
 import { converse } from './conversation.ts';
-import { outcomeOf } from './outcome.ts';
+import { outcomeOf, plainAnswer } from './outcome.ts';
 import { rawOutcome } from './raw-outcome.ts';
 import type { Caller, ConnectionTls, MeshConnection, MeshRequest, Outcome } from './request.ts';
 import type { NoTarget, Target } from './targets.ts';
@@ -129,7 +129,7 @@ export class Exchanges {
   /** A server that takes the port for TCP has seen no request, but it has seen the connection. */
   #recordOf(answer: HttpAnswer, requested: ExchangeRecord): ExchangeRecord {
     if (requested.connection !== undefined) return requested;
-    const id = answer.ok ? answer.connection.id : answer.failure.connection?.id;
+    const id = answer.ok ? answer.connection.id : (answer.failure.connection?.id ?? answer.failure.connectionId);
     return (id === undefined ? undefined : this.#port.ledger.knownConnection(id)) ?? requested;
   }
 
@@ -169,8 +169,11 @@ export class Exchanges {
     const opened = await this.openStream(departure, target);
     const hop = departure.hop(target, 'tcp') === 'tcp' ? 'tcp' : undefined;
     if (!opened.ok) {
-      const refusal = this.#refusalOf(opened.failure);
-      return rawOutcome({ kind: 'failed', failure: opened.failure, refusal, hop });
+      const { failure } = opened;
+      const { connectionId: id } = failure;
+      const refusal = this.#refusalOf(failure);
+      const record = id === undefined ? undefined : ledger.knownConnection(id);
+      return rawOutcome({ kind: 'failed', failure: plainAnswer(failure, record), refusal, hop });
     }
     const { connection: facts } = opened;
     const record = ledger.connection(facts.id);

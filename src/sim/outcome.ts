@@ -112,9 +112,21 @@ function reasonOf(record: ExchangeRecord, denied: boolean): string {
   return record.reached ? 'no sidecar in front of the application' : 'the server did not understand the bytes';
 }
 
-function failed(failure: OutboundFailure, { record, refusal, hop }: OutcomeInput): Outcome {
+/**
+ * A handshake whose bytes went through to an application that does not speak TLS: it says something else, and closes.
+ * Which of the two the client reads first is an accident of wall time.
+ */
+export function plainAnswer(failure: OutboundFailure, record: ExchangeRecord | undefined): OutboundFailure {
+  const isClosed = failure.reason === 'connection_reset' || failure.reason === 'connection_closed';
+  return failure.stage === 'handshake' && isClosed && record?.reached === true
+    ? { ...failure, reason: 'wrong_version_number' }
+    : failure;
+}
+
+function failed(found: OutboundFailure, { record, refusal, hop }: OutcomeInput): Outcome {
   const { decision } = record;
-  if (decision?.decision === 'deny') return deniedRaw(failure, record, hop);
+  const failure = plainAnswer(found, record);
+  if (decision?.decision === 'deny' && failure.stage !== 'handshake') return deniedRaw(failure, record, hop);
   const seen = hop === 'http' ? seenThroughSidecar(failure, refusal) : closed(failure, hop);
   const evidence = evidenceOf(failure, refusal, record);
   return {
