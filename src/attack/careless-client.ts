@@ -17,7 +17,7 @@ export async function carelessCall(scene: Scene, options: CarelessOptions): Prom
   const { way, victim, secret } = scene;
   const { simulation } = scene.mesh;
   const { link, address, tls } = way.route;
-  const passage = await simulation.seam.passage(link, { address });
+  const passage = await simulation.seam.passage(link, { address, source: { workload: link.source } });
   if (passage?.ok === false) throw new MeshError('ERR_ATTACK', `the link is cut: ${passage.reason}`);
   try {
     return await callOverTls({

@@ -9,7 +9,7 @@ import { type Answer, exchange } from './tls-client.ts';
 
 export async function plainCall(scene: Scene): Promise<Answer> {
   const { link, address } = scene.way.route;
-  const passage = await scene.mesh.simulation.seam.passage(link, { address });
+  const passage = await scene.mesh.simulation.seam.passage(link, { address, source: { workload: link.source } });
   if (passage?.ok === false) throw new MeshError('ERR_ATTACK', `the link is cut: ${passage.reason}`);
   const to = passage?.address ?? address;
   const socket = connect({ host: to.host, port: to.port });

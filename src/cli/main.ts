@@ -83,6 +83,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'rehearse rotation under real traffic; forecast expiry, herds and tolerances',
     load: async () => (await import('./verbs/rotate.ts')).rotateVerb,
   },
+  serve: {
+    summary: 'keep a mesh up on loopback for curl, openssl and other real clients',
+    load: async () => (await import('./verbs/serve.ts')).serveVerb,
+  },
   x509: {
     summary: 'validate certificate chains at an instant',
     load: async () => (await import('./verbs/x509.ts')).x509Verb,

@@ -22,3 +22,4 @@ export {
 } from './scenario-file.ts';
 export type { LowCodeRun } from './scenario-lowcode.ts';
 export type { ScenarioFile } from './scenario-schema.ts';
+export { Serving, type ServingDescription, type ServingOptions, startServing } from './serving.ts';

@@ -24,16 +24,18 @@ import {
   validateResource,
 } from '../istio/index.ts';
 import type { KeyAlgorithm, Svid } from '../pki/index.ts';
-import type { CompiledMesh } from '../policy/index.ts';
+import type { CompiledMesh, ExternalAuthorizer, JwksSource } from '../policy/index.ts';
 import {
-  type Application,
+  type ApplicationOption,
   type CsrPath,
   type FaultWindow,
+  type MeshConnection,
   type MeshRequest,
   type Outcome,
   Simulation,
   type VirtualClock,
 } from '../sim/index.ts';
+import type { Address, PortForward } from '../wire/index.ts';
 import { type ServiceMetrics, ServiceMetricsFold } from '../telemetry/index.ts';
 import type { Capture, CaptureOptions, WireRule } from '../wire/index.ts';
 import { loadManifests } from './load-manifests.ts';
@@ -71,11 +73,24 @@ export interface MeshOptions {
     /** @defaultValue 0.01 */
     readonly jitterRatio?: number;
   };
-  /** Applications by `namespace/workload`; one that echoes where none is given. */
-  readonly applications?: Readonly<Record<string, Application>>;
   /**
-   * Loopback ports to listen on, by workload port: `{ 'default/api-gateway:8080': 18080 }`. Any free one where none is
-   * given.
+   * Applications by `namespace/workload` or `namespace/workload:port`: a function that answers HTTP, or an
+   * `ApplicationServer`, e.g. `{ address: '127.0.0.1:5432' }` for a real one. One that echoes where none is given.
+   */
+  readonly applications?: Readonly<Record<string, ApplicationOption>>;
+  /** Who answers outside the mesh, by `host` or `host:port`. Nobody else does: there is no way off this machine. */
+  readonly outside?: Readonly<Record<string, ApplicationOption>>;
+  /** Certificate files that DestinationRules name: PEM by path. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** PEM certificates that stand for the operating system's roots, where a DestinationRule names none. */
+  readonly systemRoots?: readonly string[];
+  /** Answers for the providers of CUSTOM policies; without it they count as unreachable. */
+  readonly externalAuthorizer?: ExternalAuthorizer;
+  /** Key sets, as JSON text, of RequestAuthentications that name a URI; without it none can be fetched. */
+  readonly jwks?: JwksSource;
+  /**
+   * Loopback ports to listen on, by workload port: `{ 'default/api-gateway:8080': 18080 }`, and without a port where the
+   * workload's applications call out: `{ 'default/api-gateway': 18081 }`. Any free one where none is given.
    */
   readonly listen?: Readonly<Record<string, number>>;
 }
@@ -99,7 +114,8 @@ export class Mesh implements AsyncDisposable {
 
   /** @throws MeshError `ERR_CONFIG_…` when the configuration is refused, `ERR_TIME_SYNTAX`, `ERR_WIRE_LISTEN` */
   static async start(options: MeshOptions): Promise<Mesh> {
-    const { seed = DEFAULT_SEED, start = DEFAULT_EPOCH, ca = {}, rotation = {}, applications, listen } = options;
+    const { seed = DEFAULT_SEED, start = DEFAULT_EPOCH, ca = {}, rotation = {} } = options;
+    const { workloads, applications, outside, files, systemRoots, externalAuthorizer, jwks, listen } = options;
     const simulation = await Simulation.start({
       config: await configOf(options),
       seed: String(seed),
@@ -112,9 +128,14 @@ export class Mesh implements AsyncDisposable {
         ...(ca.rootAge === undefined ? {} : { rootAgeMs: parseDuration(ca.rootAge) }),
         ...(ca.renewRoot === undefined ? {} : { renewRoot: ca.renewRoot }),
       },
-      ...(options.workloads === undefined ? {} : { workloads: options.workloads }),
-      ...(applications === undefined ? {} : { applications }),
-      ...(listen === undefined ? {} : { listen }),
+      ...(workloads && { workloads }),
+      ...(applications && { applications }),
+      ...(outside && { outside }),
+      ...(files && { files }),
+      ...(systemRoots && { systemRoots }),
+      ...(externalAuthorizer && { externalAuthorizer }),
+      ...(jwks && { jwks }),
+      ...(listen && { listen }),
     });
     return new Mesh(simulation);
   }
@@ -149,9 +170,38 @@ export class Mesh implements AsyncDisposable {
     return this.#simulation.request(request);
   }
 
+  /**
+   * Opens a raw connection through the sidecars, says something, and tells what came of it.
+   * @throws MeshError `ERR_REQUEST_INVALID` when a workload or port does not exist
+   */
+  connect(connection: MeshConnection): Promise<Outcome> {
+    return this.#simulation.connect(connection);
+  }
+
+  /**
+   * Where real programs call out as `workload` (`namespace/name`): an HTTP proxy on loopback, CONNECT for raw TCP.
+   * @throws MeshError `ERR_REQUEST_INVALID`, `ERR_WIRE_LISTEN`
+   */
+  outbound(workload: string): Promise<Address> {
+    return this.#simulation.outbound(workload);
+  }
+
+  /**
+   * A loopback port that leads, as `from`, to `to` (`host:port`): for programs that know no proxy. Closes with the mesh.
+   * @throws MeshError `ERR_REQUEST_INVALID`, `ERR_WIRE_LISTEN`
+   */
+  forward(from: string, to: string, listenPort?: number): Promise<PortForward> {
+    return this.#simulation.forward(from, to, listenPort);
+  }
+
   /** The same question answered from the compiled configuration, without sockets. */
   predict(request: MeshRequest): Outcome {
     return this.#simulation.predict(request);
+  }
+
+  /** The same for a raw connection. */
+  predictConnection(connection: MeshConnection): Outcome {
+    return this.#simulation.predictConnection(connection);
   }
 
   /**

@@ -7,6 +7,14 @@
  */
 import type { ConnectionSecurity, RefusalStage } from '../core/events.ts';
 import type { TlsClient } from './client-tls.ts';
+import {
+  certificateVerifyFailed,
+  CLUSTER_NOT_FOUND,
+  CODEC_ERROR,
+  HANDSHAKE_FAILURE,
+  NO_HEALTHY_UPSTREAM,
+  WRONG_VERSION_NUMBER,
+} from './envoy-texts.ts';
 import { selectFilterChain, type PlainBytes } from './inbound.ts';
 import {
   hopOf,
@@ -71,7 +79,7 @@ export type Passage =
 
 export type Closed = Extract<Passage, { kind: 'closed' }>;
 
-const CODEC_LOG: LogLine = { status: 400, flags: 'DPE', details: 'http1.codec_error' };
+const CODEC_LOG: LogLine = { status: CODEC_ERROR.status, flags: CODEC_ERROR.flags, details: CODEC_ERROR.details };
 
 /** The whole way of a call. */
 export function travel(question: OutcomeQuestion): Passage {
@@ -92,24 +100,13 @@ function localFailure({ sidecar, speaks, ownTls }: CallerEnd, server: ServerEnd 
   if (sidecar.tls.mode === 'cluster_not_found') {
     return {
       kind: 'answered',
-      status: 503,
-      flags: 'NC',
-      details: 'cluster_not_found',
-      reason: 'cluster_not_found',
+      ...CLUSTER_NOT_FOUND,
+      reason: CLUSTER_NOT_FOUND.details,
       local: true,
     };
   }
   if (server !== undefined) return undefined;
-  const details = 'no_healthy_upstream';
-  return {
-    kind: 'answered',
-    status: 503,
-    flags: 'UH',
-    details,
-    reason: details,
-    body: 'no healthy upstream',
-    local: true,
-  };
+  return { kind: 'answered', ...NO_HEALTHY_UPSTREAM, reason: NO_HEALTHY_UPSTREAM.details, local: true };
 }
 
 function layersOf(caller: CallerEnd): readonly Layer[] {
@@ -220,15 +217,13 @@ function clientFault(layer: Layer, certificate: CertificateFacts | undefined): C
     reason,
     tlsError: text,
   });
-  if (certificate === undefined)
-    return failed('no_server_certificate', '268436496:SSL_routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE');
+  if (certificate === undefined) return failed('no_server_certificate', HANDSHAKE_FAILURE);
   if (layer.anchors === undefined) return undefined;
-  const verify = (why: string): string =>
-    `268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_${why}`;
   if (!layer.anchors.includes(certificate.root))
-    return failed('untrusted_root', verify('unable_to_get_local_issuer_certificate'));
-  if (certificate.validity !== 'valid') return failed(certificate.validity, verify(certificate.validity));
-  return layer.accepts(certificate.names) ? undefined : failed('san_mismatch', verify('SAN_matcher'));
+    return failed('untrusted_root', certificateVerifyFailed('untrusted_root'));
+  if (certificate.validity !== 'valid')
+    return failed(certificate.validity, certificateVerifyFailed(certificate.validity));
+  return layer.accepts(certificate.names) ? undefined : failed('san_mismatch', certificateVerifyFailed('san_mismatch'));
 }
 
 /** What only the server finds wrong, and how late the client learns of it. */
@@ -249,7 +244,7 @@ function serverFault(
   return {
     ...closed,
     by: 'handshake',
-    tlsError: '268436496:SSL_routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE',
+    tlsError: HANDSHAKE_FAILURE,
   };
 }
 
@@ -280,7 +275,7 @@ function wrongVersion(layer: Layer, serverLog?: LogLine): Closed {
     owner: layer.owner,
     stage: 'handshake',
     reason: 'wrong_version_number',
-    tlsError: '268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER',
+    tlsError: WRONG_VERSION_NUMBER,
     ...(serverLog === undefined ? {} : { serverLog }),
   };
 }

@@ -6,6 +6,7 @@ export * from './authorization-program.ts';
 export * from './authorization-warnings.ts';
 export * from './compile-authorization.ts';
 export * from './decision.ts';
+export * from './envoy-texts.ts';
 export * from './explain.ts';
 export type { ExternalAuthorizer, ExternalVerdict } from './external-authorizer.ts';
 export * from './path-normalization.ts';

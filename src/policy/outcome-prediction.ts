@@ -12,6 +12,13 @@
  */
 import type { ConnectionSecurity, RefusalStage } from '../core/events.ts';
 import { travel, type Closed, type LogLine, type Passage, type ReachedServer } from './call-passage.ts';
+import {
+  CONNECTION_REFUSED,
+  CONNECTION_TERMINATION,
+  connectionFailure,
+  type LocalAnswer,
+  tlsFailure,
+} from './envoy-texts.ts';
 import { hopOf, type CallerEnd, type OutcomeQuestion } from './outcome-question.ts';
 
 export interface PredictedOutcome extends LogLine {
@@ -128,21 +135,8 @@ function seenClosed(caller: CallerEnd, closed: Closed): PredictedOutcome {
 }
 
 /** The 503 of the caller's own sidecar. */
-function badGateway({ by, tlsError, reason }: Closed): LogLine & { readonly body: string } {
-  if (by === 'established') {
-    return {
-      status: 503,
-      flags: 'UC',
-      details: 'upstream_reset_before_response_started{connection_termination}',
-      body: 'upstream connect error or disconnect/reset before headers. reset reason: connection termination',
-    };
-  }
-  const connect = reason === 'connection_refused' ? '|delayed_connect_error:_Connection_refused' : '';
-  const why = tlsError === undefined ? connect : `|TLS_error:|${tlsError}:TLS_error_end`;
-  return {
-    status: 503,
-    flags: 'UF,URX',
-    details: `upstream_reset_before_response_started{remote_connection_failure${why}}`,
-    body: 'upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure',
-  };
+function badGateway({ by, tlsError, reason }: Closed): LocalAnswer {
+  if (by === 'established') return CONNECTION_TERMINATION;
+  if (tlsError !== undefined) return connectionFailure(tlsFailure(tlsError));
+  return connectionFailure(reason === 'connection_refused' ? CONNECTION_REFUSED : undefined);
 }

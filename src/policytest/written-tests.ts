@@ -5,7 +5,7 @@
 import { isMap, isSeq, parseDocument } from 'yaml';
 import { invariant } from '../core/index.ts';
 import { parseWorkloadIdentity } from '../identity/index.ts';
-import type { Caller } from '../sim/index.ts';
+import type { Caller, MeshRequest } from '../sim/index.ts';
 import type { MutantResult } from './mutation-report.ts';
 import type { CallerFile, TestEntry } from './test-schema.ts';
 
@@ -23,7 +23,7 @@ export function testOf({ id, witness }: MutantResult): TestEntry | undefined {
       method,
       path,
       ...(host === undefined ? {} : { host }),
-      ...(headers === undefined ? {} : { headers }),
+      ...(headers === undefined ? {} : { headers: oneLineEach(headers) }),
     },
     expect: tls === undefined ? original : { result: original, tls },
   };
@@ -54,4 +54,11 @@ export function withTests(text: string, tests: readonly TestEntry[]): string {
   if (isSeq(present)) for (const node of nodes) present.add(node);
   else document.set('tests', document.createNode(fresh));
   return document.toString({ lineWidth: 0, flowCollectionPadding: true });
+}
+
+/** A test file writes one line a header. */
+function oneLineEach(headers: NonNullable<MeshRequest['headers']>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : value.join(', ')]),
+  );
 }

@@ -2,12 +2,12 @@
  * What the server's side knows of a request that was sent from this process, so that its outcome can name the policy
  * that decided and count the bytes the application saw.
  *
- * Requests are found by `x-request-id`, refused connections by the address they came from. A request of a foreign
- * client (curl) has no entry, and leaves none.
+ * Requests are found by `x-request-id`, raw and refused connections by the number their dialler gave them. What a foreign
+ * client (curl) does has no entry, and leaves none.
  * @module
  */
 import type { AuthorizationRequest, Decision } from '../policy/index.ts';
-import type { Address, InboundConnection, InboundRefusal } from '../wire/index.ts';
+import type { InboundConnection, InboundRefusal } from '../wire/index.ts';
 
 export interface ExchangeRecord {
   connection?: InboundConnection;
@@ -16,16 +16,19 @@ export interface ExchangeRecord {
   /** Access-log detail where something other than RBAC decided: a refused token, a path that cannot be normalised. */
   details?: string;
   reached: boolean;
+  /** Told once the server has made up its mind about a raw connection. */
+  onVerdict?: () => void;
   /** Body bytes handed to the application. */
   applicationBytes: number;
 }
 
-/** Refusals nobody asked for (foreign clients) must not pile up. */
-const REFUSALS_MAX = 1_024;
+/** What nobody asks for must not pile up. */
+const ENTRIES_MAX = 65_536;
 
 export class ExchangeLedger {
   readonly #records = new Map<string, ExchangeRecord>();
-  readonly #refusals = new Map<string, InboundRefusal>();
+  readonly #connections = new Map<number, ExchangeRecord>();
+  readonly #refusals = new Map<number, InboundRefusal>();
 
   open(requestId: string): ExchangeRecord {
     const record: ExchangeRecord = { reached: false, applicationBytes: 0 };
@@ -41,25 +44,45 @@ export class ExchangeLedger {
     this.#records.delete(requestId);
   }
 
-  refused(refusal: InboundRefusal): void {
-    if (this.#refusals.size >= REFUSALS_MAX) {
-      for (const oldest of this.#refusals.keys()) {
-        this.#refusals.delete(oldest);
-        break;
-      }
+  /** The record of a raw connection, by the number its dialler gave it. Both ends may ask first. */
+  connection(id: number): ExchangeRecord {
+    let record = this.#connections.get(id);
+    if (record === undefined) {
+      bound(this.#connections);
+      record = { reached: false, applicationBytes: 0 };
+      this.#connections.set(id, record);
     }
-    this.#refusals.set(keyOf(refusal.remote), refusal);
+    return record;
   }
 
-  /** Why the server refused the connection that came from `local`; asked once. */
-  takeRefusal(local: Address): InboundRefusal | undefined {
-    const key = keyOf(local);
-    const refusal = this.#refusals.get(key);
-    this.#refusals.delete(key);
+  /** The same, if the server has seen the connection. */
+  knownConnection(id: number): ExchangeRecord | undefined {
+    return this.#connections.get(id);
+  }
+
+  closeConnection(id: number): void {
+    this.#connections.delete(id);
+  }
+
+  refused(refusal: InboundRefusal): void {
+    const id = refusal.source?.connection;
+    if (id === undefined) return;
+    bound(this.#refusals);
+    this.#refusals.set(id, refusal);
+  }
+
+  /** Why the server refused the connection that its dialler calls `id`; asked once. */
+  takeRefusal(id: number): InboundRefusal | undefined {
+    const refusal = this.#refusals.get(id);
+    this.#refusals.delete(id);
     return refusal;
   }
 }
 
-function keyOf({ host, port }: Address): string {
-  return `${host}:${port}`;
+function bound(map: Map<number, unknown>): void {
+  if (map.size < ENTRIES_MAX) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
 }

@@ -2,7 +2,8 @@
  * What the log says of one request once it is over, and the outcome of a request that had nowhere to go.
  * @module
  */
-import type { EventLog, PeerRef } from '../core/index.ts';
+import type { EventLog, PeerRef, ServiceRef } from '../core/index.ts';
+import { BLACK_HOLE, connectionFailure, NO_HEALTHY_UPSTREAM } from '../policy/index.ts';
 import type { Departure } from './departures.ts';
 import type { MeshRequest, Outcome } from './request.ts';
 import { serviceRefOf, type Target } from './targets.ts';
@@ -17,38 +18,11 @@ export interface ExchangeFacts {
 /** A refused connection has an event of its own, in front of that of its request. */
 export function reportExchange(events: EventLog, request: MeshRequest, facts: ExchangeFacts): void {
   const { departure, target, outcome, flow } = facts;
-  const { connection, refusal } = outcome;
-  const { serverPrincipal, clientPrincipal } = connection;
-  const { namespace, name } = target.workload;
-  const destination: PeerRef = {
-    workload: { namespace, name },
-    ...(serverPrincipal === undefined ? {} : { principal: serverPrincipal }),
-  };
-  const source: PeerRef = {
-    ...departure.peer,
-    ...(clientPrincipal === undefined ? {} : { principal: clientPrincipal }),
-  };
-  const service = serviceRefOf(target);
-  if (refusal !== undefined) {
-    const { stage, reason, detail, applicationBytes } = refusal;
-    const { port } = target.endpoint;
-    events.append({
-      kind: 'connection.refused',
-      source,
-      destination,
-      service,
-      port,
-      stage,
-      reason,
-      detail,
-      applicationBytes,
-    });
-  }
+  const { connection } = outcome;
+  const ends = reportRefusal(events, { departure, target, outcome });
   events.append({
     kind: 'request.completed',
-    source,
-    destination,
-    service,
+    ...ends,
     method: request.method ?? 'GET',
     path: request.path ?? '/',
     status: outcome.status,
@@ -62,16 +36,64 @@ export function reportExchange(events: EventLog, request: MeshRequest, facts: Ex
   });
 }
 
+/** A raw connection: that it was opened is its server's to tell. */
+export function reportConnection(events: EventLog, facts: Omit<ExchangeFacts, 'flow'>): void {
+  reportRefusal(events, facts);
+}
+
+interface Ends {
+  readonly source: PeerRef;
+  readonly destination: PeerRef;
+  readonly service: ServiceRef;
+}
+
+function reportRefusal(events: EventLog, { departure, target, outcome }: Omit<ExchangeFacts, 'flow'>): Ends {
+  const { connection, refusal } = outcome;
+  const { serverPrincipal, clientPrincipal } = connection;
+  const { namespace, name } = target.workload;
+  const destination: PeerRef = {
+    workload: { namespace, name },
+    ...(serverPrincipal === undefined ? {} : { principal: serverPrincipal }),
+  };
+  const source: PeerRef = {
+    ...departure.peer,
+    ...(clientPrincipal === undefined ? {} : { principal: clientPrincipal }),
+  };
+  const service = serviceRefOf(target);
+  const ends = { source, destination, service };
+  const denial = outcome.status === 0 && outcome.result === 'deny' ? DENIED : undefined;
+  const found = refusal ?? denial;
+  if (found !== undefined) {
+    const { stage, reason, detail, applicationBytes } = found;
+    const { port } = target.endpoint;
+    events.append({ kind: 'connection.refused', ...ends, port, stage, reason, detail, applicationBytes });
+  }
+  return ends;
+}
+
+/** Policies closed a raw connection: there is no response to tell of it. */
+const DENIED = {
+  stage: 'authorize',
+  reason: 'rbac_access_denied',
+  detail: 'the policies of the server closed the connection',
+  applicationBytes: 0,
+} as const;
+
 /** A name that leads nowhere, as the caller sees it. */
-export function unresolved(kind: 'no-endpoints' | 'unknown-host', detail: string, viaSidecar: boolean): Outcome {
-  const none = kind === 'no-endpoints';
+export function unresolved(call: {
+  readonly kind: 'no-endpoints' | 'unknown-host';
+  readonly detail: string;
+  readonly viaSidecar: boolean;
+  readonly registryOnly: boolean;
+}): Outcome {
+  const { kind, detail, viaSidecar, registryOnly } = call;
+  // ALLOW_ANY lets the call out; there is nobody outside.
+  const known = kind === 'no-endpoints' ? NO_HEALTHY_UPSTREAM : registryOnly ? BLACK_HOLE : connectionFailure();
+  const seen = viaSidecar ? known : { status: 0, flags: '-', details: detail, body: '' };
   return {
     result: 'unreachable',
-    status: viaSidecar ? (none ? 503 : 502) : 0,
-    flags: none ? 'UH' : '-',
-    details: none ? 'no_healthy_upstream' : 'direct_response',
+    ...seen,
     headers: {},
-    body: none ? 'no healthy upstream' : '',
     decidedBy: [],
     reason: detail,
     connection: { security: 'none', resumed: false },

@@ -6,6 +6,7 @@ import type { EventLog, Instant, PeerRef } from '../core/index.ts';
 import type { AddressBook, InboundConnection, InboundRefusal, TlsVersion } from '../wire/index.ts';
 import type { ExchangeLedger } from './exchange-ledger.ts';
 import type { MeshCa } from './mesh-ca.ts';
+import { reportForeign, reportForeignRefusal } from './foreign-report.ts';
 import type { RunningWorkload } from './running-workload.ts';
 import { type PortPolicy, ServerSidecar } from './server-sidecar.ts';
 
@@ -15,11 +16,14 @@ export interface ListenContext {
   readonly addresses: AddressBook;
   readonly ca: MeshCa;
   now(): Instant;
+  requestId(): string;
   /** Asked anew for every connection and request. */
   policy(): PortPolicy;
   readonly minVersion: TlsVersion;
   /** Told of every connection the port refuses, whoever opened it. */
   refused(refusal: InboundRefusal): void;
+  /** What the port is declared to speak; absent where its connections tell. */
+  readonly protocol: 'http' | 'tcp' | undefined;
   /** The mesh is going down: connections that close now are not worth an event. */
   closing(): boolean;
   /** The loopback port to listen on; absent: any that is free. */
@@ -28,7 +32,7 @@ export interface ListenContext {
 
 /** @throws MeshError `ERR_WIRE_LISTEN` */
 export function listenFor(running: RunningWorkload, port: number, context: ListenContext): Promise<ServerSidecar> {
-  const { workload, ip, agent, application } = running;
+  const { workload, ip, agent } = running;
   const { events, ledger, addresses, ca, minVersion } = context;
   const now = (): Instant => context.now();
   return ServerSidecar.listen({
@@ -36,8 +40,11 @@ export function listenFor(running: RunningWorkload, port: number, context: Liste
     workload: workload.name,
     port,
     ip,
-    application,
+    application: running.application(port),
     ledger,
+    self: () => agent?.spiffeId ?? running.spiffeId,
+    requestId: () => context.requestId(),
+    onForeign: (seen) => reportForeign(events, running, seen),
     now,
     policy: agent === undefined ? undefined : () => context.policy(),
     listener: {
@@ -50,13 +57,14 @@ export function listenFor(running: RunningWorkload, port: number, context: Liste
       onRefused: (refusal) => {
         ledger.refused(refusal);
         context.refused(refusal);
+        if (refusal.source === undefined) reportForeignRefusal(events, running, refusal);
       },
       onOpened: (connection) => {
         const { id, security, tlsVersion, resumed } = connection;
         events.append({
           kind: 'connection.opened',
           connection: id,
-          protocol: 'http',
+          ...(context.protocol === undefined ? {} : { protocol: context.protocol }),
           source: sourceOf(connection),
           destination: { workload: { namespace: workload.namespace, name: workload.name } },
           port,

@@ -1,117 +1,109 @@
 /**
  * From what happened on the wire to what the calling application sees, in Envoy's terms.
  *
- * A caller with a sidecar gets a status from its own sidecar: a failure the client detects is a connect failure
- * (`UF`, retried, hence `URX`), one that only the server detects surfaces after the client's TLS 1.3 handshake is done
- * (`UC`, not retried). A caller without a sidecar sees its connection closed: status 0.
- * Source: Envoy response flags, https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage
+ * A caller whose sidecar speaks HTTP for it gets a status: a failure the client detects is a connect failure (`UF`,
+ * retried, hence `URX`), one that only the server detects surfaces after the client's TLS 1.3 handshake is done (`UC`,
+ * not retried); in TLS 1.2 both are `UF`. Where the sidecar only carries bytes, and where there is none, the caller sees
+ * its connection closed: status 0.
+ *
+ * Node closes where Envoy sends an alert (`mutual-tls.ts`): what the peer said of it is taken from the peer.
  * @module
  */
 import { assertNever, type PolicyRef } from '../core/index.ts';
+import {
+  certificateVerifyFailed,
+  CODEC_ERROR,
+  CONNECT_TIMEOUT,
+  CONNECTION_REFUSED,
+  CONNECTION_TERMINATION,
+  connectionFailure,
+  HANDSHAKE_FAILURE,
+  type LocalAnswer,
+  NO_HEALTHY_UPSTREAM,
+  RESPONSE_TIMEOUT,
+  tlsFailure,
+  UPSTREAM_PROTOCOL_ERROR,
+  WRONG_VERSION_NUMBER,
+} from '../policy/index.ts';
 import type { HttpAnswer, InboundRefusal, OutboundConnection, OutboundFailure } from '../wire/index.ts';
 import type { ExchangeRecord } from './exchange-ledger.ts';
 import type { Outcome, OutcomeConnection, OutcomeResult, Refusal } from './request.ts';
 
-interface Seen {
-  readonly status: number;
-  readonly flags: string;
-  readonly details: string;
-  readonly body: string;
-}
-
-const UPSTREAM_ERROR = 'upstream connect error or disconnect/reset before headers.';
-const BEFORE_RESPONSE = 'upstream_reset_before_response_started';
-
 /** What the application behind a client sidecar sees of a failed call. */
-function seenThroughSidecar(failure: OutboundFailure): Seen {
+export function seenThroughSidecar(failure: OutboundFailure, refusal: InboundRefusal | undefined): LocalAnswer {
   switch (failure.stage) {
     case 'connect':
-      return failure.reason === 'connect_timeout'
-        ? CONNECT_TIMEOUT
-        : connectFailure('delayed_connect_error:_Connection_refused');
+      if (failure.reason === 'connect_timeout') return CONNECT_TIMEOUT;
+      return connectionFailure(failure.reason === 'connection_refused' ? CONNECTION_REFUSED : undefined);
     case 'handshake':
-      return connectFailure(
-        failure.reason === 'wrong_version_number'
-          ? 'TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end'
-          : `TLS_error:_${failure.reason}`,
-      );
+      return connectionFailure(handshakeText(failure, refusal));
     case 'verify-server':
-      return connectFailure(
-        'TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end',
-      );
+      return connectionFailure(tlsFailure(certificateVerifyFailed(failure.reason)));
     case 'reset-before-response':
     case 'reset-during-response':
-      return {
-        status: 503,
-        flags: 'UC',
-        details: `${BEFORE_RESPONSE}{connection_termination}`,
-        body: `${UPSTREAM_ERROR} reset reason: connection termination`,
-      };
+      // In TLS 1.2 the client learns of the refusal before its handshake is done.
+      return failure.connection?.tlsVersion === 'TLSv1.2' && refusal !== undefined
+        ? connectionFailure(tlsFailure(HANDSHAKE_FAILURE))
+        : CONNECTION_TERMINATION;
     case 'timeout':
-      return { status: 504, flags: 'UT', details: 'response_timeout', body: 'upstream request timeout' };
+      return RESPONSE_TIMEOUT;
     case 'protocol':
-      return {
-        status: 502,
-        flags: 'UPE',
-        details: 'http1.codec_error',
-        body: `${UPSTREAM_ERROR} reset reason: protocol error`,
-      };
+      return UPSTREAM_PROTOCOL_ERROR;
     case 'invalid-request':
-      return { status: 400, flags: 'DPE', details: failure.reason, body: 'Bad Request' };
+      return { ...CODEC_ERROR, details: failure.reason, body: 'Bad Request' };
     case 'closed':
-      return { status: 503, flags: 'UH', details: 'no_healthy_upstream', body: 'no healthy upstream' };
+      return NO_HEALTHY_UPSTREAM;
     default:
       return assertNever(failure.stage);
   }
 }
 
-function connectFailure(cause: string): Seen {
-  return {
-    status: 503,
-    flags: 'UF,URX',
-    details: `${BEFORE_RESPONSE}{remote_connection_failure|${cause}}`,
-    body: `${UPSTREAM_ERROR} reset reason: remote connection failure`,
-  };
+function handshakeText(failure: OutboundFailure, refusal: InboundRefusal | undefined): string | undefined {
+  if (isWrongVersion(failure)) return tlsFailure(WRONG_VERSION_NUMBER);
+  // No chain took it: the connection was reset, and OpenSSL has nothing to say.
+  if (refusal?.stage === 'filter-chain') return undefined;
+  return refusal === undefined ? tlsFailure(failure.reason) : tlsFailure(HANDSHAKE_FAILURE);
 }
 
-/** Nobody answered within the connect timeout. */
-const CONNECT_TIMEOUT: Seen = {
-  status: 503,
-  flags: 'UF,URX',
-  details: `${BEFORE_RESPONSE}{connection_timeout}`,
-  body: `${UPSTREAM_ERROR} reset reason: connection timeout`,
-};
+/** The peer's answer was not TLS. OpenSSL says so in several ways, depending on what it read. */
+export function isWrongVersion({ reason }: Pick<OutboundFailure, 'reason'>): boolean {
+  return reason === 'wrong_version_number' || reason === 'packet_length_too_long';
+}
 
 export interface OutcomeInput {
   readonly answer: HttpAnswer;
   readonly record: ExchangeRecord;
   /** What the server said of the connection it closed, if it refused one. */
   readonly refusal: InboundRefusal | undefined;
-  readonly viaSidecar: boolean;
+  /** How the caller's sidecar takes the call; absent without a sidecar. */
+  readonly hop: 'http' | 'tcp' | undefined;
 }
 
 const UTF8 = new TextDecoder();
 
 export function outcomeOf(input: OutcomeInput): Outcome {
-  return input.answer.ok ? answered(input.answer, input.record) : failed(input.answer.failure, input);
+  return input.answer.ok ? answered(input.answer, input) : failed(input.answer.failure, input);
 }
 
-function answered(answer: HttpAnswer & { readonly ok: true }, record: ExchangeRecord): Outcome {
+function answered(answer: HttpAnswer & { readonly ok: true }, { record, refusal }: OutcomeInput): Outcome {
   const { decision } = record;
   const denied = record.details !== undefined || decision?.decision === 'deny';
-  const details = record.details ?? decision?.trace.detail ?? (record.reached ? 'via_upstream' : 'http1.codec_error');
+  const misread = !record.reached && !denied;
+  const details = record.details ?? decision?.trace.detail ?? (misread ? CODEC_ERROR.details : 'via_upstream');
   return {
     result: denied ? 'deny' : record.reached ? 'allow' : 'unreachable',
     status: answer.status,
-    flags: record.reached || denied ? '-' : 'DPE',
+    flags: '-',
     details,
     headers: answer.headers,
+    ...(answer.trailers === undefined ? {} : { trailers: answer.trailers }),
     body: UTF8.decode(answer.body),
     decidedBy: decision?.determining ?? [],
     reason: reasonOf(record, denied),
     ...(record.asked === undefined ? {} : { asked: record.asked }),
     ...(decision === undefined ? {} : { decision }),
     connection: connectionOf(answer.connection, record),
+    ...(misread && refusal !== undefined ? { refusal: serverRefusal(refusal, record) } : {}),
   };
 }
 
@@ -122,12 +114,29 @@ function reasonOf(record: ExchangeRecord, denied: boolean): string {
   return record.reached ? 'no sidecar in front of the application' : 'the server did not understand the bytes';
 }
 
-function failed(failure: OutboundFailure, { record, refusal, viaSidecar }: OutcomeInput): Outcome {
-  const seen = viaSidecar ? seenThroughSidecar(failure) : { status: 0, flags: '-', details: failure.reason, body: '' };
-  const evidence = refusal === undefined ? clientRefusal(failure) : serverRefusal(refusal, record);
+/**
+ * A handshake whose bytes went through to an application that does not speak TLS: it says something else, and closes.
+ * Which of the two the client reads first is an accident of wall time.
+ */
+export function plainAnswer(failure: OutboundFailure, record: ExchangeRecord | undefined): OutboundFailure {
+  const isClosed = failure.reason === 'connection_reset' || failure.reason === 'connection_closed';
+  return failure.stage === 'handshake' && isClosed && record?.reached === true
+    ? { ...failure, reason: 'wrong_version_number' }
+    : failure;
+}
+
+function failed(found: OutboundFailure, { record, refusal, hop }: OutcomeInput): Outcome {
+  const { decision } = record;
+  const failure = plainAnswer(found, record);
+  if (decision?.decision === 'deny' && failure.stage !== 'handshake') return deniedRaw(failure, record, hop);
+  const seen = hop === 'http' ? seenThroughSidecar(failure, refusal) : closed(failure, hop);
+  const evidence = evidenceOf(failure, refusal, record);
   return {
-    result: resultOf(failure, refusal),
-    ...seen,
+    result: resultOf(failure, evidence, refusal),
+    status: seen.status,
+    flags: seen.flags,
+    details: seen.details,
+    body: seen.body,
     headers: {},
     decidedBy: noPolicies,
     reason: `${evidence.reason}: ${evidence.detail}`,
@@ -136,21 +145,56 @@ function failed(failure: OutboundFailure, { record, refusal, viaSidecar }: Outco
   };
 }
 
-const noPolicies: readonly PolicyRef[] = [];
-const NO_CONNECTION: OutcomeConnection = { security: 'none', resumed: false };
+/** A raw connection that the server's policies closed: an HTTP sidecar knows no more than that it was closed. */
+function deniedRaw(failure: OutboundFailure, record: ExchangeRecord, hop: OutcomeInput['hop']): Outcome {
+  const { decision, asked } = record;
+  const seen = hop === 'http' ? CONNECTION_TERMINATION : CLOSED;
+  return {
+    result: 'deny',
+    ...seen,
+    headers: {},
+    decidedBy: decision?.determining ?? [],
+    reason: decision?.reason ?? 'denied',
+    ...(asked === undefined ? {} : { asked }),
+    ...(decision === undefined ? {} : { decision }),
+    connection: failure.connection === undefined ? NO_CONNECTION : connectionOf(failure.connection, record),
+  };
+}
 
-function resultOf(failure: OutboundFailure, refusal: InboundRefusal | undefined): OutcomeResult {
+const CLOSED: LocalAnswer = { status: 0, flags: '-', details: '-', body: '' };
+
+/** What a caller sees for which nobody speaks HTTP. */
+export function closed(failure: OutboundFailure, hop: 'tcp' | undefined): LocalAnswer {
+  if (hop === undefined) return { ...CLOSED, details: failure.reason };
+  const early = failure.stage === 'connect' || failure.stage === 'handshake' || failure.stage === 'verify-server';
+  return early ? { ...CLOSED, flags: 'UF,URX' } : CLOSED;
+}
+
+const noPolicies: readonly PolicyRef[] = [];
+export const NO_CONNECTION: OutcomeConnection = { security: 'none', resumed: false };
+
+function resultOf(failure: OutboundFailure, evidence: Refusal, refusal: InboundRefusal | undefined): OutcomeResult {
   if (failure.stage === 'timeout') return 'timeout';
   // A connection that broke had been accepted.
   if (refusal?.stage === 'record') return 'unreachable';
-  if (refusal !== undefined || failure.stage === 'handshake' || failure.stage === 'verify-server')
-    return 'handshake-failure';
-  return 'unreachable';
+  const early = evidence.stage === 'handshake' || evidence.stage === 'verify-server';
+  return refusal !== undefined || early ? 'handshake-failure' : 'unreachable';
+}
+
+export function evidenceOf(
+  failure: OutboundFailure,
+  refusal: InboundRefusal | undefined,
+  record: ExchangeRecord,
+): Refusal {
+  // TLS that met something else: the client's finding, whatever the server made of the bytes.
+  return refusal === undefined || isWrongVersion(failure) || failure.stage === 'verify-server'
+    ? clientRefusal(failure)
+    : serverRefusal(refusal, record);
 }
 
 function serverRefusal(refusal: InboundRefusal, record: ExchangeRecord): Refusal {
   return {
-    stage: refusal.stage === 'codec' ? 'filter-chain' : refusal.stage,
+    stage: refusal.stage === 'codec' ? 'handshake' : refusal.stage,
     reason: refusal.reason,
     detail: refusal.detail ?? 'the server closed the connection',
     side: 'server',
@@ -160,14 +204,17 @@ function serverRefusal(refusal: InboundRefusal, record: ExchangeRecord): Refusal
 
 function clientRefusal(failure: OutboundFailure): Refusal {
   const stage = failure.stage === 'handshake' || failure.stage === 'verify-server' ? failure.stage : 'connect';
-  return { stage, reason: failure.reason, detail: failure.detail, side: 'client', applicationBytes: 0 };
+  const reason = isWrongVersion(failure) ? 'wrong_version_number' : failure.reason;
+  return { stage, reason, detail: failure.detail, side: 'client', applicationBytes: 0 };
 }
 
-function connectionOf(connection: OutboundConnection, record: ExchangeRecord): OutcomeConnection {
+export function connectionOf(connection: OutboundConnection, record: ExchangeRecord): OutcomeConnection {
   const { security, principal, tlsVersion, resumed } = connection;
   const client = record.connection?.principal;
+  const seen = record.connection?.security ?? security;
   return {
-    security: security === 'none' ? 'none' : (record.connection?.security ?? security),
+    // TLS that the server's sidecar did not see as such was ended by the application, which asks for no certificate.
+    security: security === 'none' ? 'none' : seen === 'none' ? 'tls' : seen,
     ...(principal === undefined ? {} : { serverPrincipal: principal }),
     ...(client === undefined ? {} : { clientPrincipal: client }),
     ...(tlsVersion === undefined ? {} : { tlsVersion }),

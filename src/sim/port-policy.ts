@@ -3,11 +3,24 @@
  * @module
  */
 import type { Workload } from '../istio/index.ts';
-import { type CompiledMesh, type FirstBytes, normalizePath, queryOf, selectFilterChain } from '../policy/index.ts';
+import {
+  type CompiledMesh,
+  type CompiledRequestAuthentication,
+  type FirstBytes,
+  type ProtocolClass,
+  normalizePath,
+  queryOf,
+  selectFilterChain,
+} from '../policy/index.ts';
 import type { FilterChain, FirstFlight } from '../wire/index.ts';
 import type { PortPolicy } from './server-sidecar.ts';
 
-export function portPolicy(compiled: CompiledMesh, workload: Workload, port: number): PortPolicy {
+export function portPolicy(
+  compiled: CompiledMesh,
+  authentication: CompiledRequestAuthentication,
+  workload: Workload,
+  port: number,
+): PortPolicy {
   const { mode } = compiled.peerAuthentication(workload, port);
   const protocol = compiled.portProtocol(workload, port);
   const { namespace, name } = workload;
@@ -21,6 +34,9 @@ export function portPolicy(compiled: CompiledMesh, workload: Workload, port: num
       return unterminated(chain.protocol, flight);
     },
     decide: (request) => program.decide(request),
+    ...(authentication.applied(workload).length === 0
+      ? {}
+      : { authenticate: (request) => authentication.authenticate(workload, request) }),
     // A path that cannot be normalised was refused before it gets here.
     normalize: (path) => (normalizePath(path, normalization) ?? path) + queryOf(path),
   };
@@ -35,4 +51,9 @@ function firstBytes(flight: FirstFlight): FirstBytes {
 function unterminated(protocol: 'http' | 'tcp', flight: FirstFlight): FilterChain {
   if (protocol === 'tcp') return flight.kind === 'tls' ? 'passthrough' : 'plain-tcp';
   return flight.kind === 'raw' && flight.looksLike === 'http' ? 'plain-http' : 'codec-error';
+}
+
+/** What a port's events say it speaks; nothing where its connections tell. */
+export function declaredAs(protocol: ProtocolClass): 'http' | 'tcp' | undefined {
+  return protocol === 'http' || protocol === 'tcp' ? protocol : undefined;
 }

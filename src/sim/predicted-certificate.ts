@@ -47,6 +47,28 @@ function revocationOf(path: readonly Certificate[], { at }: Judge, ca: MeshCa): 
   return lists === undefined || (at >= lists.from && at <= lists.until) ? 'valid' : 'revocation_unknown';
 }
 
+/** What a chain of any origin may be compared by: key identifiers where it has them, else names. */
+export function rootAnchors(root: Certificate): readonly string[] {
+  return [keyOf(root), root.fingerprint, `name:${root.subject.toString()}`];
+}
+
+/** A chain that is not the mesh's own. */
+export function chainFacts(chain: readonly Certificate[], at: Instant): CertificateFacts {
+  const last = chain.at(-1);
+  const names = (chain[0]?.extensions.subjectAltName ?? []).flatMap((name) =>
+    name.kind === 'uri' || name.kind === 'dns' ? [name.text] : [],
+  );
+  const wrong = chain.map((certificate) => datesOf(certificate, at)).find((dates) => dates !== 'valid');
+  return { names, root: last === undefined ? '' : issuerKey(last), validity: wrong ?? 'valid' };
+}
+
+function issuerKey(certificate: Certificate): string {
+  const issuer = certificate.extensions.authorityKeyId?.keyId;
+  if (issuer !== undefined) return issuer;
+  const [own, self] = [certificate.subject.toString(), certificate.issuer.toString()];
+  return own === self ? certificate.fingerprint : `name:${self}`;
+}
+
 function keyOf(root: Certificate): string {
   return root.extensions.subjectKeyId ?? root.fingerprint;
 }

@@ -6,31 +6,54 @@
 import { addMs, assertNever, type Instant } from '../core/index.ts';
 import {
   acceptedTrustDomains,
+  type ApplicationTls,
   type AuthorizationRequest,
   type CallerEnd,
+  type CallerSidecar,
   type CertificateFacts,
   type CompiledMesh,
+  deniedOutcome,
   type OutcomeQuestion,
   predictOutcome,
   type PredictedOutcome,
+  RBAC_DENIED,
 } from '../policy/index.ts';
-import { BARE_ALPN, type CallerKind } from './departures.ts';
+import { Certificate, CLOCK_SKEW_GRACE_MS } from '../pki/index.ts';
+import type { ClientTrust } from './client-trust.ts';
+import { BARE_ALPN, type CallerKind, clientProtocol, isTls } from './departures.ts';
 import { EXPIRED_AGE_MS, HELD_TTL_MS } from './foreign-credentials.ts';
+import { OUTSIDE_IP } from './outside.ts';
+import { defaultProtocol } from './exchanges.ts';
 import type { MeshCa } from './mesh-ca.ts';
-import { CLOCK_SKEW_GRACE_MS } from '../pki/index.ts';
-import { anchorsOf, certificateFacts, type Judge, judgeOf, rootKeyOf } from './predicted-certificate.ts';
-import type { MeshRequest, Outcome, OutcomeResult } from './request.ts';
+import {
+  anchorsOf,
+  certificateFacts,
+  chainFacts,
+  type Judge,
+  judgeOf,
+  rootAnchors,
+  rootKeyOf,
+} from './predicted-certificate.ts';
+import type { ConnectionTls, MeshConnection, MeshRequest, Outcome, OutcomeResult } from './request.ts';
 import type { RunningWorkload } from './running-workload.ts';
-import { lastForwarded } from './server-sidecar.ts';
+import {
+  CLIENT_CERTIFICATE,
+  clientCertificateElement,
+  lastForwarded,
+  withoutClientCertificate,
+} from './forwarded-headers.ts';
 import type { Target } from './targets.ts';
 
 export interface PredictionInput {
-  readonly request: MeshRequest;
+  /** Absent: a raw connection. */
+  readonly request: MeshRequest | undefined;
+  readonly connection?: Pick<MeshConnection, 'tls'> | undefined;
   readonly caller: CallerKind;
   readonly target: Target;
   readonly server: RunningWorkload;
   readonly compiled: CompiledMesh;
   readonly ca: MeshCa;
+  readonly trust: ClientTrust;
   readonly now: Instant;
 }
 
@@ -98,66 +121,87 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
     headers: {},
     connection: {
       security,
-      ...(security === 'none' ? {} : { serverPrincipal: server.agent?.spiffeId ?? server.spiffeId }),
+      ...(security === 'none' ? {} : serverPrincipal(input)),
       ...(seen?.principal === undefined ? {} : { clientPrincipal: seen.principal }),
       resumed: false,
     },
   } as const;
+  const { status, flags, details } = predicted;
   if (server.agent === undefined) {
-    return {
-      ...base,
-      result: 'allow',
-      status: predicted.status,
-      flags: predicted.flags,
-      details: predicted.details,
-      body: '',
-      decidedBy: [],
-      reason: 'no sidecar in front of the application',
-    };
+    const reason = 'no sidecar in front of the application';
+    return { ...base, result: 'allow', status, flags, details, body: '', decidedBy: [], reason };
   }
-  const asked = attributesOf(request, target, { ip: sourceIp(caller), serverIp: server.ip, seen });
+  const isHttp = seen?.protocol === 'http' && request !== undefined;
+  const peer = peerOf(target, { ip: sourceIp(caller), serverIp: server.ip, seen });
+  const asked = isHttp ? { ...peer, ...requestAttributes(request, input, peer.source.ip, seen) } : peer;
   const decision = compiled.authorize(asked);
-  const denied = decision.decision === 'deny';
+  const by = { decidedBy: decision.determining, reason: decision.reason, asked, decision };
+  if (decision.decision === 'allow') return { ...base, ...by, result: 'allow', status, flags, details, body: '' };
+  const body = decision.status === 403 ? RBAC_DENIED : '';
+  const denied = deniedOutcome(questionOf(input), predicted, { status: decision.status, body });
   return {
     ...base,
-    result: denied ? 'deny' : 'allow',
-    status: denied ? decision.status : predicted.status,
-    flags: predicted.flags,
-    details: denied ? (decision.trace.detail ?? decision.reason) : predicted.details,
-    body: denied && decision.status === 403 ? 'RBAC: access denied' : '',
-    decidedBy: decision.determining,
-    reason: decision.reason,
-    asked,
-    decision,
+    ...by,
+    result: 'deny',
+    status: denied.status,
+    flags: denied.flags,
+    details: isHttp ? (decision.trace.detail ?? decision.reason) : denied.details,
+    body: denied.body ?? '',
   };
 }
 
-function sourceIp({ running, kind }: CallerKind): string {
-  return kind === 'tls' ? '203.0.113.1' : (running?.ip ?? '203.0.113.1');
+/** Whose certificate the client is shown. */
+function serverPrincipal({ server }: PredictionInput): { readonly serverPrincipal?: string } {
+  return server.agent === undefined ? {} : { serverPrincipal: server.agent.spiffeId };
 }
 
-function attributesOf(
-  request: MeshRequest,
-  target: Target,
+function sourceIp({ running, kind }: CallerKind): string {
+  return kind === 'tls' ? OUTSIDE_IP : (running?.ip ?? OUTSIDE_IP);
+}
+
+function peerOf(
+  { workload, endpoint }: Target,
   from: { readonly ip: string; readonly serverIp: string; readonly seen: PredictedOutcome['server'] },
-): AuthorizationRequest {
-  const { workload, endpoint } = target;
+): AuthorizationRequest & { readonly source: { readonly ip: string } } {
   const { principal, sni } = from.seen ?? {};
   return {
     destination: { namespace: workload.namespace, workload: workload.name, port: endpoint.port, ip: from.serverIp },
+    source: { ip: from.ip, ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }) },
+    ...(sni === undefined ? {} : { connection: { sni } }),
+  };
+}
+
+function requestAttributes(
+  request: MeshRequest,
+  { caller, target, server }: PredictionInput,
+  ip: string,
+  seen: PredictedOutcome['server'],
+): Pick<AuthorizationRequest, 'source' | 'request'> {
+  const { principal } = seen ?? {};
+  const chain = caller.kind === 'sidecar' && principal !== undefined ? caller.agent.current()?.chain : undefined;
+  const sent = withoutClientCertificate(lowerNames(request.headers));
+  const [leaf] = chain ?? [];
+  const element =
+    leaf === undefined
+      ? {}
+      : { [CLIENT_CERTIFICATE]: clientCertificateElement(leaf, server.agent?.spiffeId ?? server.spiffeId) };
+  return {
     source: {
-      ip: from.ip,
-      remoteIp: forwardedFor(request) ?? from.ip,
+      ip,
+      remoteIp: forwardedFor(request) ?? ip,
       ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
     },
-    ...(sni === undefined ? {} : { connection: { sni } }),
     request: {
       method: request.method ?? 'GET',
       host: request.host ?? target.host,
       path: request.path ?? '/',
-      headers: request.headers ?? {},
+      headers: { ...sent, ...element },
     },
   };
+}
+
+function lowerNames(headers: MeshRequest['headers'] = {}): NonNullable<MeshRequest['headers']> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 function forwardedFor({ headers = {} }: MeshRequest): string | undefined {
@@ -169,16 +213,18 @@ function questionOf(input: PredictionInput): OutcomeQuestion {
   const { endpoint, workload } = target;
   const client = judgeOf(caller.kind === 'sidecar' ? caller.running : undefined, ca, now);
   const { agent } = server;
-  const protocol = compiled.portProtocol(workload, endpoint.port);
+  const leaf = server.application(endpoint.port).certificate;
+  const own = leaf === undefined ? {} : { ownTls: chainFacts([leaf], now) };
   return {
-    caller: callerEnd(input, client, request.host ?? target.host),
+    caller: callerEnd(input, client, request?.host ?? target.host),
     server:
       agent === undefined
-        ? {}
+        ? own
         : {
+            ...own,
             sidecar: {
               mode: compiled.peerAuthentication(workload, endpoint.port).mode,
-              protocol,
+              protocol: compiled.portProtocol(workload, endpoint.port),
               ...certificateOf(server, client, ca),
               anchors: anchorsOf(judgeOf(server, ca, now)),
               trustDomains: acceptedTrustDomains(compiled.config.settings),
@@ -188,30 +234,24 @@ function questionOf(input: PredictionInput): OutcomeQuestion {
 }
 
 function callerEnd(input: PredictionInput, client: Judge, host: string): CallerEnd {
-  const { caller, target, compiled, server, ca, now } = input;
+  const { caller, target, server, ca, now, request, connection } = input;
   const judge = judgeOf(server, ca, now);
-  const { service, servicePort, endpoint, workload } = target;
-  const base = { speaks: 'http/1.1', host } as const;
+  const { service, servicePort } = target;
+  const speaks = request === undefined ? 'tcp' : (request.protocol ?? defaultProtocol(target));
+  const ownTls = connection?.tls === undefined ? {} : { ownTls: applicationTls(connection.tls) };
+  const base = { speaks, ...(request === undefined ? {} : { host }), ...ownTls } as const;
   switch (caller.kind) {
     case 'sidecar':
-      return {
-        ...base,
-        sidecar: {
-          tls: compiled.clientTls({ from: caller.running.workload, service, port: servicePort, endpoint }),
-          protocol: compiled.portProtocol(workload, endpoint.port),
-          ...certificateOf(caller.running, judge, ca),
-          anchors: anchorsOf(client),
-        },
-      };
+      return { ...base, sidecar: callerSidecar(input, caller, { client, judge }) };
     case 'plaintext':
       return base;
     case 'tls':
       return {
         ...base,
         ownTls: {
-          alpn: BARE_ALPN,
+          alpn: caller.alpn ?? BARE_ALPN[speaks],
           sni: `outbound_.${servicePort}_._.${service.host}`,
-          anchors: anchorsOf(client),
+          ...(caller.verify === 'none' ? {} : { anchors: anchorsOf(client) }),
           names: [],
           ...heldCertificate(caller, { ca, now, judge }),
         },
@@ -219,6 +259,33 @@ function callerEnd(input: PredictionInput, client: Judge, host: string): CallerE
     default:
       return assertNever(caller);
   }
+}
+
+function applicationTls({ serverName, alpn = [], roots }: ConnectionTls): ApplicationTls {
+  const anchors = roots === undefined ? {} : { anchors: Certificate.allFromPem(roots).flatMap(rootAnchors) };
+  const named = serverName === undefined ? {} : { sni: serverName };
+  return { alpn, ...named, ...anchors, names: serverName === undefined ? [] : [serverName] };
+}
+
+function callerSidecar(
+  { target, compiled, ca, trust, now }: PredictionInput,
+  caller: CallerKind & { readonly kind: 'sidecar' },
+  judges: { readonly client: Judge; readonly judge: Judge },
+): CallerSidecar {
+  const { service, servicePort, endpoint } = target;
+  const tls = compiled.clientTls({ from: caller.running.workload, service, port: servicePort, endpoint });
+  const protocol = clientProtocol(service, servicePort);
+  if (!isTls(tls)) return { tls, protocol, anchors: anchorsOf(judges.client) };
+  const files = trust.facts(tls, now);
+  const shown = files === undefined ? certificateOf(caller.running, judges.judge, ca) : { certificate: files };
+  const credential = trust.credential(tls, caller.agent);
+  return {
+    tls,
+    protocol,
+    // Files that do not exist show nothing.
+    ...(credential === undefined ? {} : shown),
+    anchors: trust.anchors(tls, caller.agent),
+  };
 }
 
 function certificateOf(

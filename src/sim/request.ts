@@ -20,6 +20,10 @@ export type Caller =
       readonly certificate?: CallerCertificate;
       /** The name on `certificate`, where it is to be another than the workload's. */
       readonly spiffeId?: string;
+      /** Protocols it offers in its handshake. @defaultValue those of a sidecar of Istio's */
+      readonly alpn?: readonly string[];
+      /** What it makes of the server's certificate: any name under the mesh's roots, or anything. @defaultValue `mesh` */
+      readonly verify?: 'mesh' | 'none';
     };
 
 export interface MeshRequest {
@@ -31,8 +35,34 @@ export interface MeshRequest {
   readonly path?: string;
   /** Host header; the service's host and port where absent. */
   readonly host?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Several lines of one name as a list. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string | Uint8Array;
+  /** What the application speaks. @defaultValue `h2` to ports declared http2 or grpc, else `http/1.1` */
+  readonly protocol?: 'http/1.1' | 'h2';
+}
+
+/** A raw connection. */
+export interface MeshConnection {
+  readonly from: Caller;
+  /** As in a request. */
+  readonly to: string;
+  /** What the client says once it is connected; authorization is decided on it. @defaultValue `ping` and a line break */
+  readonly send?: string | Uint8Array;
+  /** TLS that the application starts itself, inside what its sidecar does. */
+  readonly tls?: ConnectionTls;
+  /**
+   * How long to listen: until the server has said something (or is silent for a moment), or until it closes, in which
+   * case the client ends its own side first. @defaultValue `answer`
+   */
+  readonly until?: 'answer' | 'close';
+}
+
+export interface ConnectionTls {
+  readonly serverName?: string;
+  readonly alpn?: readonly string[];
+  /** PEM of the roots it trusts; absent: it verifies nothing. */
+  readonly roots?: string;
 }
 
 /** What became of a request, as a test asks it. */
@@ -69,6 +99,8 @@ export interface Outcome {
   /** Envoy response code details. */
   readonly details: string;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  /** HTTP/2 alone: where gRPC keeps its status. */
+  readonly trailers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body: string;
   /** The policy that decided, where one did. */
   readonly decidedBy: readonly PolicyRef[];

@@ -4,7 +4,7 @@
  */
 import type { SpiffeId } from '../identity/index.ts';
 import type { Workload } from '../istio/index.ts';
-import type { Application } from './application.ts';
+import type { ApplicationPort } from './application-port.ts';
 import type { CertificateAgent } from './certificate-agent.ts';
 import type { ServerSidecar } from './server-sidecar.ts';
 
@@ -18,7 +18,8 @@ export interface RunningWorkload {
   readonly spiffeId: SpiffeId;
   /** Absent: no sidecar. */
   readonly agent: CertificateAgent | undefined;
-  readonly application: Application;
+  /** What its container has behind a port. @throws MeshError for an application that cannot be used */
+  application(port: number): ApplicationPort;
   /** Listeners by workload port; they open when they are first needed. */
   readonly ports: Map<number, Promise<ServerSidecar>>;
 }

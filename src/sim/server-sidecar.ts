@@ -1,32 +1,37 @@
 /**
  * The server's side of one workload port: a live listener that asks for the filter chain of every connection, decides
- * every request before the application sees it, and answers as Envoy does.
+ * every request, and every raw connection at its first bytes, before the application sees it, and answers as Envoy does.
  *
  * A workload without a sidecar is the same listener with nothing in front of its application.
+ *
+ * Not modelled: CUSTOM refusals go behind those of request authentication here, and before them in Envoy.
  * @module
  */
+import type { Duplex } from 'node:stream';
 import type { Instant } from '../core/index.ts';
-import type { AuthorizationRequest, Decision, RequestAuthAttributes } from '../policy/index.ts';
+import type {
+  AuthenticatedRequest,
+  AuthorizationRequest,
+  Decision,
+  RefusedRequest,
+  RequestAuthAttributes,
+  TokenRequest,
+} from '../policy/index.ts';
 import {
+  connectTo,
   type FilterChain,
   type FirstFlight,
+  type InboundConnection,
   type InboundExchange,
+  type InboundHeaders,
   InboundListener,
   type InboundOptions,
 } from '../wire/index.ts';
-import type { Application } from './application.ts';
+import { answer, type ApplicationPort } from './application-port.ts';
 import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
-
-/** What request authentication made of a request. */
-export type TokenVerdict =
-  | { readonly ok: true; readonly auth?: RequestAuthAttributes; readonly headers?: InboundExchange['headers'] }
-  | {
-      readonly ok: false;
-      readonly status: number;
-      readonly body: string;
-      readonly details: string;
-      readonly wwwAuthenticate?: string;
-    };
+import { headerLines, lastForwarded, receivedHeaders, withChanges } from './forwarded-headers.ts';
+import { localReply } from './local-reply.ts';
+import { TcpGate } from './tcp-gate.ts';
 
 /** What the configuration says about one workload port. Replaced as a whole when the configuration changes. */
 export interface PortPolicy {
@@ -35,13 +40,8 @@ export interface PortPolicy {
   /** The path that is matched and forwarded. */
   normalize(path: string): string;
   /** Absent where no RequestAuthentication selects the workload. */
-  readonly authenticate?: (exchange: InboundExchange, now: Instant) => Promise<TokenVerdict>;
+  readonly authenticate?: (request: TokenRequest) => Promise<AuthenticatedRequest | RefusedRequest>;
 }
-
-/** A workload without a sidecar: its application takes HTTP as it comes, and chokes on anything else. */
-export const BARE_PORT: Pick<PortPolicy, 'chain'> = {
-  chain: (flight) => (flight.kind === 'raw' && flight.looksLike === 'http' ? 'plain-http' : 'codec-error'),
-};
 
 export interface ServerSidecarOptions {
   readonly namespace: string;
@@ -49,21 +49,45 @@ export interface ServerSidecarOptions {
   readonly port: number;
   /** The pod's virtual address. */
   readonly ip: string;
+  /** The SPIFFE ID of the workload now. */
+  self(): string;
   /** Asked anew for every connection and request; absent: no sidecar. */
   readonly policy: (() => PortPolicy) | undefined;
-  readonly application: Application;
+  readonly application: ApplicationPort;
   readonly ledger: ExchangeLedger;
   readonly now: () => Instant;
+  /** Makes an id for a request that has none. */
+  requestId(): string;
+  /** Told of requests and raw connections that nobody in this process asked for. */
+  onForeign(seen: ForeignExchange): void;
   readonly listener: Pick<
     InboundOptions,
     'identity' | 'verifyClient' | 'addresses' | 'onOpened' | 'onClosed' | 'onRefused' | 'minVersion' | 'listenPort'
   >;
 }
 
-/** Applications get at most this much body: a bound against memory, not a limit of Istio's. */
-const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** What a client that is none of the mesh's own asked for, and what it got. */
+export interface ForeignExchange {
+  readonly connection: InboundConnection;
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string | undefined;
+  readonly status: number;
+  readonly details: string;
+  readonly decision: Decision | undefined;
+}
+
+/** A request on its way through the filters. */
+interface Passing {
+  readonly exchange: InboundExchange;
+  readonly record: ExchangeRecord | undefined;
+  readonly headers: InboundHeaders;
+  readonly path: string;
+  readonly auth?: RequestAuthAttributes;
+}
 
 const RBAC_DENIED = 'RBAC: access denied';
+const NO_DETAILS = 'via_upstream';
 
 export class ServerSidecar implements AsyncDisposable {
   readonly #options: ServerSidecarOptions;
@@ -75,11 +99,15 @@ export class ServerSidecar implements AsyncDisposable {
 
   static async listen(options: ServerSidecarOptions): Promise<ServerSidecar> {
     const sidecar = new ServerSidecar(options);
+    const { application, policy } = options;
     sidecar.#listener = await InboundListener.listen({
       ...options.listener,
       port: options.port,
-      chain: (flight) => (options.policy?.() ?? BARE_PORT).chain(flight),
+      chain: (flight) => (policy?.() ?? bareChain(application)).chain(flight),
+      // Without a sidecar nothing looks at the bytes before an application that may speak first.
+      ...(policy === undefined && { inspect: application.inProcess !== undefined }),
       onHttp: (exchange) => sidecar.#onHttp(exchange),
+      onTcp: (connection, stream) => void sidecar.#onTcp(connection, stream),
     });
     return sidecar;
   }
@@ -113,91 +141,174 @@ export class ServerSidecar implements AsyncDisposable {
 
   #onHttp(exchange: InboundExchange): void | Promise<void> {
     const { policy: read, ledger, now } = this.#options;
-    const record = ledger.find(exchange.headers['x-request-id']);
-    if (record) record.connection = exchange.connection;
+    const { connection } = exchange;
+    const known = connection.source === undefined ? undefined : ledger.find(exchange.headers['x-request-id']);
+    if (known) known.connection = connection;
     const policy = read?.();
-    if (policy === undefined) return this.#serve(exchange, exchange.path, record);
-    if (policy.authenticate === undefined) return this.#authorize(exchange, policy, undefined, record);
-    return policy.authenticate(exchange, now()).then((verdict) => {
-      if (verdict.ok) return this.#authorize(exchange, policy, verdict.auth, record);
-      if (record) record.details = verdict.details;
-      exchange.reply({
-        status: verdict.status,
-        headers: {
-          'content-type': 'text/plain',
-          ...(verdict.wwwAuthenticate === undefined ? {} : { 'www-authenticate': verdict.wwwAuthenticate }),
-        },
-        body: verdict.body,
-      });
+    if (policy === undefined) {
+      return this.#serve({ exchange, record: known, headers: exchange.headers, path: exchange.path });
+    }
+    const headers = receivedHeaders(this.#identified(exchange.headers), connection, this.#options.self());
+    const passing = { exchange, record: known, headers, path: exchange.path };
+    if (policy.authenticate === undefined) return this.#authorize(passing, policy);
+    const { method, path, host } = exchange;
+    const asked = { method, path, headers, now: now(), ...(host === undefined ? {} : { host }) };
+    return policy.authenticate(asked).then((verdict) => {
+      if (verdict.ok) {
+        return this.#authorize(
+          {
+            ...passing,
+            headers: withChanges(headers, verdict.headersToRemove, verdict.headersToAdd),
+            path: verdict.path ?? path,
+            ...(verdict.auth === undefined ? {} : { auth: verdict.auth }),
+          },
+          policy,
+        );
+      }
+      if (known) known.details = verdict.detail;
+      const { status, body, detail, wwwAuthenticate } = verdict;
+      exchange.reply(localReply(headers, { status, body, headers: { 'www-authenticate': wwwAuthenticate } }));
+      this.#report(passing, { status, details: detail, decision: undefined });
       return undefined;
     });
   }
 
-  #authorize(
-    exchange: InboundExchange,
-    policy: PortPolicy,
-    auth: RequestAuthAttributes | undefined,
-    record: ExchangeRecord | undefined,
-  ): void | Promise<void> {
-    const asked = this.#attributes(exchange, auth);
+  #identified(headers: InboundHeaders): InboundHeaders {
+    if (headers['x-request-id'] !== undefined) return headers;
+    return { ...headers, 'x-request-id': this.#options.requestId() };
+  }
+
+  #authorize(passing: Passing, policy: PortPolicy): void | Promise<void> {
+    const { exchange, record, headers } = passing;
+    const asked = this.#attributes(passing);
     const decision = policy.decide(asked);
     if (record) Object.assign(record, { asked, decision });
     if (decision.decision === 'deny') {
-      exchange.reply({
-        status: decision.status,
-        headers: { 'content-type': 'text/plain' },
-        body: decision.status === 403 ? RBAC_DENIED : '',
-      });
+      const { status } = decision;
+      exchange.reply(localReply(headers, { status, body: status === FORBIDDEN ? RBAC_DENIED : '' }));
+      this.#report(passing, { status, details: decision.trace.detail ?? decision.reason, decision });
       return undefined;
     }
-    return this.#serve(exchange, policy.normalize(exchange.path), record);
+    return this.#serve({ ...passing, path: policy.normalize(passing.path) }, decision);
   }
 
-  #attributes(exchange: InboundExchange, auth: RequestAuthAttributes | undefined): AuthorizationRequest {
-    const { connection } = exchange;
-    const { namespace, workload, port, ip } = this.#options;
-    const peer = connection.source?.ip ?? connection.remote.host;
-    const principal = connection.principal;
+  #attributes({ exchange, headers, path, auth }: Passing): AuthorizationRequest {
+    const peer = this.#peer(exchange.connection);
     return {
-      destination: { namespace, workload, port, ip },
-      source: {
-        ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
-        ip: peer,
-        remoteIp: lastForwarded(exchange.headers['x-forwarded-for']) ?? peer,
-      },
-      ...(connection.sni === undefined ? {} : { connection: { sni: connection.sni } }),
+      ...peer,
+      source: { ...peer.source, remoteIp: lastForwarded(headers['x-forwarded-for']) ?? peer.source.ip },
       request: {
         method: exchange.method,
         ...(exchange.host === undefined ? {} : { host: exchange.host }),
-        path: exchange.path,
-        headers: exchange.headers,
+        path,
+        headers,
         ...(auth === undefined ? {} : { auth }),
       },
     };
   }
 
-  #serve(exchange: InboundExchange, path: string, record: ExchangeRecord | undefined): void | Promise<void> {
-    if (record) record.reached = true;
-    const hasBody =
-      exchange.headers['content-length'] !== undefined || exchange.headers['transfer-encoding'] !== undefined;
-    if (!hasBody) return this.#answer(exchange, path, new Uint8Array());
-    return exchange.body(BODY_BYTES_MAX).then((body) => {
-      if (record) record.applicationBytes = body.length;
-      return this.#answer(exchange, path, body);
-    });
+  #peer({ source, remote, principal, sni }: InboundConnection): AuthorizationRequest & {
+    readonly source: { readonly ip: string };
+  } {
+    const { namespace, workload, port, ip } = this.#options;
+    return {
+      destination: { namespace, workload, port, ip },
+      source: {
+        ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
+        ip: source?.ip ?? remote.host,
+      },
+      ...(sni === undefined ? {} : { connection: { sni } }),
+    };
   }
 
-  #answer(exchange: InboundExchange, path: string, body: Uint8Array): void | Promise<void> {
-    const response = this.#options.application({ method: exchange.method, path, headers: exchange.headers, body });
-    if (response instanceof Promise) return response.then((answer) => exchange.reply(answer));
-    exchange.reply(response);
+  #serve(passing: Passing, decision?: Decision): void | Promise<void> {
+    const { exchange, record, path, headers } = passing;
+    const { application } = this.#options;
+    if (record) record.reached = true;
+    if (exchange.upgrade !== undefined && application.inProcess === undefined) return this.#tunnel(passing, decision);
+    if (application.inProcess !== undefined) {
+      const answered = answer(application.inProcess, exchange, {
+        path,
+        headers,
+        onBody: (bytes) => {
+          if (record) record.applicationBytes = bytes;
+        },
+      });
+      return this.#once(answered, () =>
+        this.#report(passing, { status: exchange.status, details: NO_DETAILS, decision }),
+      );
+    }
+    return application
+      .address()
+      .then((to) => exchange.forward(to, { path, headers: headerLines(headers) }))
+      .then((status) => this.#report(passing, { status, details: NO_DETAILS, decision }));
+  }
+
+  async #tunnel(passing: Passing, decision: Decision | undefined): Promise<void> {
+    const { exchange, path, headers } = passing;
+    try {
+      const upstream = await connectTo(await this.#options.application.address());
+      await exchange.tunnel(upstream, { path, headers: headerLines(headers) });
+    } catch {
+      exchange.reply(localReply(headers, { status: 503, body: NO_UPSTREAM }));
+    }
+    this.#report(passing, { status: exchange.status, details: NO_DETAILS, decision });
+  }
+
+  #once(done: void | Promise<void>, then: () => void): void | Promise<void> {
+    if (done instanceof Promise) return done.then(then);
+    then();
     return undefined;
   }
+
+  #report({ exchange, record, path }: Passing, seen: Pick<ForeignExchange, 'status' | 'details' | 'decision'>): void {
+    if (record !== undefined) return;
+    const { connection, method, host: authority } = exchange;
+    this.#options.onForeign({ connection, method, path, authority, ...seen });
+  }
+
+  /** A raw connection: the application is connected at once, and hears the client once its first bytes are let through. */
+  async #onTcp(connection: InboundConnection, stream: Duplex): Promise<void> {
+    const { ledger, policy: read, application } = this.#options;
+    const dialled = connection.source?.connection;
+    const record = dialled === undefined ? undefined : ledger.connection(dialled);
+    if (record) record.connection = connection;
+    const policy = read?.();
+    let upstream: Duplex;
+    try {
+      upstream = await connectTo(await application.address());
+    } catch {
+      if (record) record.details = 'connection_refused';
+      stream.destroy();
+      record?.onVerdict?.();
+      return;
+    }
+    if (stream.destroyed) {
+      upstream.destroy();
+      return;
+    }
+    const gate = new TcpGate(stream, upstream, () => {
+      if (policy === undefined) return true;
+      const asked = this.#peer(connection);
+      const decision = policy.decide(asked);
+      if (record) Object.assign(record, { asked, decision });
+      return decision.decision === 'allow';
+    });
+    gate.onVerdict = (allowed) => {
+      if (record && allowed) record.reached = true;
+      record?.onVerdict?.();
+    };
+    upstream.once('close', () => {
+      if (record) record.applicationBytes = gate.bytes;
+    });
+  }
 }
 
-/** A sidecar trusts the right-most entry of X-Forwarded-For (use_remote_address=false, no trusted hops). */
-export function lastForwarded(header: string | readonly string[] | undefined): string | undefined {
-  const text = typeof header === 'string' ? header : header?.join(',');
-  const last = text?.split(',').at(-1)?.trim();
-  return last === undefined || last === '' ? undefined : last;
+/** Without a sidecar: what is not a function in process gets the bytes as they come. */
+function bareChain(application: ApplicationPort): Pick<PortPolicy, 'chain'> {
+  return application.inProcess === undefined ? { chain: () => 'passthrough' } : application;
 }
+
+const FORBIDDEN = 403;
+const NO_UPSTREAM =
+  'upstream connect error or disconnect/reset before headers. reset reason: remote connection failure';

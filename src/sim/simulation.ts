@@ -8,7 +8,6 @@
 import {
   DisposeStack,
   EventLog,
-  type Instant,
   InvariantError,
   MeshError,
   type PeerRef,
@@ -19,51 +18,38 @@ import {
 } from '../core/index.ts';
 import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
-import { DEFAULT_ROTATION_POLICY, type KeyAlgorithm, type RotationPolicy, type Svid } from '../pki/index.ts';
-import { acceptedTrustDomains, type CompiledMesh, compileMesh } from '../policy/index.ts';
-import { AddressBook, type HttpAnswer, OutboundPool, type OutboundRoute, Seam } from '../wire/index.ts';
-import { type Application, echoApplication } from './application.ts';
-import { CertificateAgent, type CsrPath } from './certificate-agent.ts';
+import { DEFAULT_ROTATION_POLICY, type Svid } from '../pki/index.ts';
+import {
+  acceptedTrustDomains,
+  type CompiledMesh,
+  compileMesh,
+  type CompiledRequestAuthentication,
+  compileRequestAuthentication,
+} from '../policy/index.ts';
+import { type Address, AddressBook, OutboundPool, type PortForward, Seam } from '../wire/index.ts';
+import { Applications } from './applications.ts';
+import { CertificateAgent } from './certificate-agent.ts';
+import { ClientSidecar } from './client-sidecar.ts';
+import { ClientTrust } from './client-trust.ts';
 import { callerKind, type Departure, departureOf, type Way } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
 import { MeshCa } from './mesh-ca.ts';
-import { outcomeOf } from './outcome.ts';
-import { portPolicy } from './port-policy.ts';
+import { declaredAs, portPolicy } from './port-policy.ts';
+import { RequestIds } from './request-ids.ts';
 import { predict } from './prediction.ts';
-import { type Caller, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
-import { requestIdFrom } from './request-id.ts';
+import { type Caller, type MeshConnection, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
 import { listenFor } from './listen.ts';
-import { reportExchange, unresolved } from './exchange-report.ts';
+import { unresolved } from './exchange-report.ts';
+import { type ExchangeMarks, Exchanges } from './exchanges.ts';
 import { watchRoot } from './root-renewal.ts';
+import { OutsidePlaces, outsideRunning } from './outside.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
-import { serviceRefOf, type Target, TargetIndex } from './targets.ts';
+import type { SimulationOptions } from './simulation-options.ts';
+import { serviceRefOf, TargetIndex } from './targets.ts';
 import { Trouble } from './trouble.ts';
 import { VirtualClock } from './virtual-clock.ts';
 import { type Refused, type Served, Witnesses } from './witnesses.ts';
-
-export interface SimulationOptions {
-  readonly config: MeshConfig;
-  readonly seed: string;
-  readonly start: Instant;
-  readonly key: KeyAlgorithm;
-  /** Keys and certificates come from the seed: worlds repeat byte for byte with Ed25519, and are worthless as secrets. */
-  readonly reproducibleKeys: boolean;
-  readonly rotation?: Partial<RotationPolicy>;
-  readonly ca?: {
-    readonly rootTtlMs?: number;
-    /** How old the root is at the start. */
-    readonly rootAgeMs?: number;
-    /** Renew the root, with its key, before it expires. @defaultValue true, as istiod does */
-    readonly renewRoot?: boolean;
-  };
-  /** What is special about single workloads, by `namespace/workload`. */
-  readonly workloads?: Readonly<Record<string, { readonly clockSkewMs?: number; readonly csr?: CsrPath }>>;
-  /** Applications by `namespace/workload`; an echo where none is given. */
-  readonly applications?: Readonly<Record<string, Application>>;
-  /** Loopback ports by `namespace/workload:port`; any free one where none is given. */
-  readonly listen?: Readonly<Record<string, number>>;
-}
 
 export class Simulation implements AsyncDisposable {
   readonly clock: VirtualClock;
@@ -74,28 +60,36 @@ export class Simulation implements AsyncDisposable {
   readonly trouble: Trouble;
   readonly #options: SimulationOptions;
   readonly #rng: Rng;
-  readonly #requestIds: Rng;
+  readonly #requestIds: RequestIds;
   readonly #addresses = new AddressBook();
+  readonly #outside: OutsidePlaces;
+  readonly #trust: ClientTrust;
+  readonly #exchanges: Exchanges;
   readonly #ledger = new ExchangeLedger();
   readonly #pool: OutboundPool;
   readonly #running = new Map<string, RunningWorkload>();
-  readonly #disposal = new DisposeStack();
   readonly #witnesses = new Witnesses();
+  readonly #applications = new Applications(this.#witnesses);
+  /** Where applications call out; these open when they are first needed. */
+  readonly #outbounds = new Map<string, Promise<ClientSidecar>>();
+  readonly #disposal = new DisposeStack();
   #compiled: CompiledMesh;
+  #authentication: CompiledRequestAuthentication;
   #targets: TargetIndex;
   #policies = new Map<string, PortPolicy>();
-  #callers = 0;
   #closed = false;
 
   private constructor(options: SimulationOptions) {
     const { config, seed, start, key, reproducibleKeys, ca = {} } = options;
     this.#options = options;
     this.#rng = new Rng(seed);
-    this.#requestIds = this.#rng.fork('request-ids');
+    this.#requestIds = new RequestIds(this.#rng.fork('request-ids'));
     this.clock = new VirtualClock(start);
     this.events = new EventLog(() => this.clock.now());
-    this.#compiled = compileMesh(config);
-    this.#targets = new TargetIndex(this.#compiled);
+    this.#outside = new OutsidePlaces(Object.keys(options.outside ?? {}));
+    this.#compiled = this.#compile(config);
+    this.#authentication = compileRequestAuthentication(config, options.jwks && { jwks: options.jwks });
+    this.#targets = new TargetIndex(this.#compiled, this.#outside);
     this.ca = new MeshCa({
       trustDomain: parseTrustDomain(config.settings.trustDomain),
       acceptedTrustDomains: acceptedTrustDomains(config.settings),
@@ -118,6 +112,25 @@ export class Simulation implements AsyncDisposable {
       ipOf: (name) => this.#running.get(name)?.ip,
       redial: () => this.#pool.drain(),
     });
+    this.#trust = new ClientTrust({
+      ca: this.ca,
+      files: options.files ?? {},
+      systemRoots: options.systemRoots ?? [],
+    });
+    this.#exchanges = new Exchanges({
+      events: this.events,
+      ledger: this.#ledger,
+      pool: this.#pool,
+      now: () => this.clock.now(),
+      departure: (from) => this.#departure(from),
+      resolve: (to, namespace) => this.#targets.resolve(to, namespace),
+      address: async ({ workload, endpoint }) => (await this.#port(workload, endpoint.port)).address,
+      outbound: async (workload) => (await this.#outbound(this.#find(workload))).address,
+      requestId: () => this.#requestIds.next(),
+      delayMs: (link) => this.seam.virtualDelayMs(link),
+      registryOnly: () => this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY',
+    });
+    this.#disposal.defer(() => this.#applications.close());
     this.#disposal.defer(() => this.seam.close());
     this.#disposal.defer(() => this.#pool.close());
   }
@@ -138,11 +151,15 @@ export class Simulation implements AsyncDisposable {
   async #listenAsAsked(): Promise<void> {
     for (const name of Object.keys(this.#options.listen ?? {})) {
       const target = parseWorkloadTarget(name);
-      if (target?.port === undefined) {
+      if (target === undefined) {
         throw new MeshError(
           'ERR_REQUEST_INVALID',
-          `\`${name}\` is not a workload port such as default/api-gateway:8080`,
+          `\`${name}\` is neither a workload nor a workload port such as default/api-gateway:8080`,
         );
+      }
+      if (target.port === undefined) {
+        await this.#outbound(this.#find(name));
+        continue;
       }
       const { workload } = this.#find(`${target.namespace}/${target.name}`);
       const ports = this.#compiled.inboundPorts(workload).map(({ port }) => port);
@@ -177,7 +194,7 @@ export class Simulation implements AsyncDisposable {
         return identity();
       },
       agent,
-      application: this.#witnesses.watch(name, this.#options.applications?.[name] ?? echoApplication(workload)),
+      application: this.#applications.of(this.#options.applications ?? {}, name, workload),
       ports: new Map(),
     });
     agent?.start();
@@ -191,6 +208,11 @@ export class Simulation implements AsyncDisposable {
   /** Calls `read` for every connection that a port refuses from now on, whoever opened it. */
   onRefused(read: (refused: Refused) => void): Disposable {
     return this.#witnesses.onRefused(read);
+  }
+
+  #compile(config: MeshConfig): CompiledMesh {
+    const { externalAuthorizer } = this.#options;
+    return compileMesh(config, externalAuthorizer === undefined ? {} : { externalAuthorizer });
   }
 
   #agent(name: string, identity: () => SpiffeId): CertificateAgent {
@@ -244,8 +266,10 @@ export class Simulation implements AsyncDisposable {
   ): Promise<void> {
     this.#assertOpen();
     const before = this.#compiled;
-    this.#compiled = compileMesh(config);
-    this.#targets = new TargetIndex(this.#compiled);
+    this.#compiled = this.#compile(config);
+    const { jwks } = this.#options;
+    this.#authentication = compileRequestAuthentication(config, jwks && { jwks });
+    this.#targets = new TargetIndex(this.#compiled, this.#outside);
     this.#policies = new Map();
     this.ca.accept(parseTrustDomain(config.settings.trustDomain), acceptedTrustDomains(config.settings));
     this.events.append({ kind: 'config.changed', ...changed });
@@ -267,82 +291,31 @@ export class Simulation implements AsyncDisposable {
   }
 
   /** One request over real sockets. @throws MeshError `ERR_REQUEST_INVALID` for names that do not exist */
-  request(request: MeshRequest, marks: { readonly flow?: string; readonly fresh?: boolean } = {}): Promise<Outcome> {
+  async request(request: MeshRequest, marks: ExchangeMarks = {}): Promise<Outcome> {
     this.#assertOpen();
-    return this.clock.track(this.#request(request, marks));
+    return (await this.clock.track(this.#exchanges.request(request, marks))).outcome;
   }
 
-  async #request(request: MeshRequest, marks: { readonly flow?: string; readonly fresh?: boolean }): Promise<Outcome> {
-    const departure = await this.#departure(request.from);
-    const target = this.#targets.resolve(request.to, departure.namespace);
-    if ('kind' in target) return unresolved(target.kind, target.detail, departure.viaSidecar);
-    const sidecar = await this.#port(target.workload, target.endpoint.port);
-    const route = departure.route(target, sidecar.address);
-    const once = departure.oneShot || marks.fresh === true;
-    const outcome = await this.#send(request, {
-      departure,
-      target,
-      route: once ? { ...route, key: `${route.key}#${this.#callers++}` } : route,
-      once,
-    });
-    const delayMs = this.seam.virtualDelayMs(route.link);
-    const felt = delayMs > 0 ? { ...outcome, durationMs: delayMs } : outcome;
-    reportExchange(this.events, request, { departure, target, outcome: felt, flow: marks.flow });
-    return felt;
-  }
-
-  async #send(
-    request: MeshRequest,
-    way: {
-      readonly departure: Departure;
-      readonly target: Target;
-      readonly route: OutboundRoute;
-      readonly once: boolean;
-    },
-  ): Promise<Outcome> {
-    const { departure, target, route, once } = way;
-    const requestId = request.headers?.['x-request-id'] ?? requestIdFrom(this.#requestIds);
-    const record = this.#ledger.open(requestId);
-    try {
-      const answer = await this.#pool.request(route, {
-        method: request.method ?? 'GET',
-        path: request.path ?? '/',
-        host: request.host ?? target.host,
-        headers: { ...request.headers, 'x-request-id': requestId },
-        ...(request.body === undefined ? {} : { body: request.body }),
-      });
-      return outcomeOf({ answer, record, refusal: this.#refusalOf(answer), viaSidecar: departure.viaSidecar });
-    } finally {
-      this.#ledger.close(requestId);
-      if (once) await this.#pool.drain(route.key);
-    }
-  }
-
-  #refusalOf(answer: HttpAnswer): ReturnType<ExchangeLedger['takeRefusal']> {
-    const connection = answer.ok ? undefined : answer.failure.connection;
-    return connection === undefined ? undefined : this.#ledger.takeRefusal(connection.local);
+  /** One raw connection over real sockets. @throws MeshError `ERR_REQUEST_INVALID` for names that do not exist */
+  async connect(connection: MeshConnection): Promise<Outcome> {
+    this.#assertOpen();
+    return this.clock.track(this.#exchanges.connect(connection));
   }
 
   /** Opens keep-alive connections until `count` are open; how many are. */
   async openConnections(from: string, to: string, count: number): Promise<number> {
     this.#assertOpen();
-    const way = await this.way(from, to);
-    if (way === undefined) return 0;
-    const route = { ...way.route, connectionsMax: count };
-    const opened = await this.clock.track(this.#pool.open(route, count));
-    return opened.open;
+    return this.clock.track(this.#exchanges.open(from, to, count));
   }
 
   /** Sockets open from one workload to another. */
-  async connections(from: string, to: string): Promise<number> {
-    const route = (await this.way(from, to))?.route;
-    return route === undefined ? 0 : this.#pool.connections(route.key);
+  connections(from: string, to: string): Promise<number> {
+    return this.#exchanges.count(from, to);
   }
 
   /** Closes the idle connections from one workload to another. */
-  async closeConnections(from: string, to: string): Promise<void> {
-    const route = (await this.way(from, to))?.route;
-    if (route !== undefined) await this.#pool.drain(route.key);
+  closeConnections(from: string, to: string): Promise<void> {
+    return this.#exchanges.drain(from, to);
   }
 
   /** Virtual time by which an exchange between the two takes longer at present. */
@@ -352,13 +325,44 @@ export class Simulation implements AsyncDisposable {
   }
 
   /** How a call would leave and where it would arrive; nothing where `to` leads nowhere. */
-  async way(from: Caller, to: string): Promise<Way | undefined> {
-    const departure = await this.#departure(from);
-    const target = this.#targets.resolve(to, departure.namespace);
-    if ('kind' in target) return undefined;
-    const { workload, host } = target;
-    const { address } = await this.#port(workload, target.endpoint.port);
-    return { route: departure.route(target, address), host, server: `${workload.namespace}/${workload.name}` };
+  way(from: Caller, to: string): Promise<Way | undefined> {
+    return this.#exchanges.way(from, to);
+  }
+
+  /** The port through which real programs call out as `workload`. @throws MeshError `ERR_REQUEST_INVALID` */
+  async outbound(workload: string): Promise<Address> {
+    this.#assertOpen();
+    return (await this.#outbound(this.#find(workload))).address;
+  }
+
+  #outbound(running: RunningWorkload): Promise<ClientSidecar> {
+    const known = this.#outbounds.get(running.name) ?? this.#listenOutbound(running);
+    this.#outbounds.set(running.name, known);
+    return known;
+  }
+
+  #listenOutbound({ name }: RunningWorkload): Promise<ClientSidecar> {
+    const opening = ClientSidecar.listen({
+      workload: name,
+      exchanges: this.#exchanges,
+      departure: () => this.#departure(name),
+      resolve: (to, namespace) => this.#targets.resolve(to, namespace),
+      listenPort: this.#options.listen?.[name],
+    });
+    this.#disposal.defer(async () => (await opening.catch(() => undefined))?.close());
+    return opening;
+  }
+
+  /**
+   * A port on loopback whose connections are carried, as raw bytes, from `from` to `to`: for programs that know no proxy.
+   * @throws MeshError `ERR_REQUEST_INVALID`, `ERR_WIRE_LISTEN`
+   */
+  async forward(from: string, to: string, listenPort?: number): Promise<PortForward> {
+    this.#assertOpen();
+    const sidecar = await this.#outbound(this.#find(from));
+    const forward = await sidecar.forward(to, listenPort);
+    this.#disposal.defer(() => forward.close());
+    return forward;
   }
 
   /** The ends of a flow, as events name them. */
@@ -411,6 +415,8 @@ export class Simulation implements AsyncDisposable {
       minVersion: this.#compiled.config.settings.minTlsVersion,
       closing: () => this.#closed,
       refused: (refusal) => this.#witnesses.refused(running.name, refusal),
+      requestId: () => this.#requestIds.next(),
+      protocol: declaredAs(this.#compiled.portProtocol(workload, port)),
       listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
     running.ports.set(port, opening);
@@ -422,24 +428,51 @@ export class Simulation implements AsyncDisposable {
   #policy(key: string, workload: Workload, port: number): PortPolicy {
     const known = this.#policies.get(key);
     if (known !== undefined) return known;
-    const policy = portPolicy(this.#compiled, workload, port);
+    const policy = portPolicy(this.#compiled, this.#authentication, workload, port);
     this.#policies.set(key, policy);
     return policy;
   }
 
   /** The same question answered from the compiled configuration, without sockets. */
   predict(request: MeshRequest): Outcome {
+    return this.#predict(request, { request });
+  }
+
+  /** The same for a raw connection. */
+  predictConnection(connection: MeshConnection): Outcome {
+    return this.#predict(connection, { connection });
+  }
+
+  #predict(
+    call: Pick<MeshRequest, 'from' | 'to'>,
+    { request, connection }: { readonly request?: MeshRequest; readonly connection?: MeshConnection },
+  ): Outcome {
     this.#assertOpen();
-    const caller = callerKind(request.from, (name) => this.#find(name));
-    const target = this.#targets.resolve(request.to, caller.running?.workload.namespace ?? 'default');
-    if ('kind' in target) return unresolved(target.kind, target.detail, caller.kind === 'sidecar');
+    const caller = callerKind(call.from, (name) => this.#find(name));
+    const target = this.#targets.resolve(call.to, caller.running?.workload.namespace ?? 'default');
+    if ('kind' in target) {
+      const registryOnly = this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY';
+      const outcome = unresolved({ ...target, viaSidecar: caller.kind === 'sidecar', registryOnly });
+      return request === undefined ? { ...outcome, status: 0, body: '' } : outcome;
+    }
     const server = this.#find(`${target.workload.namespace}/${target.workload.name}`);
-    return predict({ request, caller, target, server, compiled: this.#compiled, ca: this.ca, now: this.clock.now() });
+    return predict({
+      request,
+      connection,
+      caller,
+      target,
+      server,
+      compiled: this.#compiled,
+      ca: this.ca,
+      trust: this.#trust,
+      now: this.clock.now(),
+    });
   }
 
   #departure(from: Caller): Promise<Departure> {
     return departureOf(from, {
       ca: this.ca,
+      trust: this.#trust,
       key: this.#options.key,
       now: () => this.clock.now(),
       compiled: () => this.#compiled,
@@ -448,10 +481,17 @@ export class Simulation implements AsyncDisposable {
   }
 
   #find(name: string): RunningWorkload {
-    const found = this.#running.get(name);
+    const found = this.#running.get(name) ?? this.#runOutside(name);
     if (found !== undefined) return found;
     this.#targets.workload(name);
     throw new InvariantError(`workload ${name} is configured but does not run`);
+  }
+
+  /** Somebody outside the mesh begins to run when he is first called. */
+  #runOutside(name: string): RunningWorkload | undefined {
+    const running = outsideRunning(name, this.#options.outside ?? {}, this.#applications);
+    if (running !== undefined) this.#running.set(name, running);
+    return running;
   }
 
   #assertOpen(): void {

@@ -5,6 +5,7 @@
 import { didYouMean, MeshError, type ServiceRef } from '../core/index.ts';
 import type { Workload } from '../istio/index.ts';
 import type { CompiledMesh, Endpoint, RegisteredService } from '../policy/index.ts';
+import { OUTSIDE_NAMESPACE, outsideEndpoint, OutsidePlaces, passthroughService } from './outside.ts';
 import { parseWorkloadTarget } from './request.ts';
 
 export interface Target {
@@ -29,13 +30,16 @@ export function serviceRefOf({ service, servicePort }: Target): ServiceRef {
 /** Finds workloads by name, quickly, for one compiled configuration. */
 export class TargetIndex {
   readonly #compiled: CompiledMesh;
+  readonly #outside: OutsidePlaces;
   readonly #workloads = new Map<string, Workload>();
   readonly #reachable = new Map<string, Omit<Target, 'workload'>[]>();
   /** Targets asked for by `namespace/workload[:port]`: no more than there are ports. */
   readonly #named = new Map<string, Target>();
 
-  constructor(compiled: CompiledMesh) {
+  /** @param outside the places outside the mesh where somebody answers: `host` or `host:port` */
+  constructor(compiled: CompiledMesh, outside: OutsidePlaces = new OutsidePlaces([])) {
     this.#compiled = compiled;
+    this.#outside = outside;
     for (const workload of compiled.config.workloads)
       this.#workloads.set(`${workload.namespace}/${workload.name}`, workload);
     for (const service of compiled.registry.services) {
@@ -109,18 +113,52 @@ export class TargetIndex {
 
   #byHost(host: string, port: number | undefined, fromNamespace: string): Target | NoTarget {
     const service = this.#compiled.registry.resolve(host, fromNamespace);
-    if (service === undefined)
-      return { kind: 'unknown-host', detail: `no service \`${host}\` is visible from namespace ${fromNamespace}` };
+    if (service === undefined) return this.#unregistered(host, port, fromNamespace);
     const servicePort = port ?? (service.ports.some(({ number }) => number === 80) ? 80 : service.ports[0]?.number);
     if (servicePort === undefined || !service.ports.some(({ number }) => number === servicePort)) {
       return { kind: 'unknown-host', detail: `service ${service.host} has no port ${port}` };
     }
-    for (const endpoint of service.endpoints(servicePort)) {
-      if (endpoint.workload === undefined) continue;
-      const workload = this.#workloads.get(`${endpoint.workload.namespace}/${endpoint.workload.name}`);
-      if (workload !== undefined)
-        return { service, servicePort, endpoint, workload, host: port === undefined ? host : `${host}:${port}` };
+    const way = { service, servicePort, host: port === undefined ? host : `${host}:${port}` };
+    const listed = service.endpoints(servicePort);
+    // Where nothing is resolved the caller's own address counts.
+    const endpoints =
+      listed.length === 0 && service.resolution === 'NONE' && !service.headless
+        ? [outsideEndpoint(service.namespace, host, servicePort)]
+        : listed;
+    for (const endpoint of endpoints) {
+      const behind = this.#behind(endpoint, host, servicePort);
+      if (behind !== undefined) return { ...way, ...behind };
     }
     return { kind: 'no-endpoints', detail: `service ${service.host} has no endpoints on port ${servicePort}` };
+  }
+
+  /** Who really answers at an endpoint: one of the mesh's workloads, or somebody outside. */
+  #behind(endpoint: Endpoint, host: string, port: number): Pick<Target, 'workload' | 'endpoint'> | undefined {
+    for (const target of this.#compiled.registry.targets(endpoint)) {
+      const workload = this.#workloads.get(`${target.workload.namespace}/${target.workload.name}`);
+      if (workload !== undefined) return { workload, endpoint: { ...endpoint, port: target.port } };
+    }
+    const { address } = endpoint;
+    const names = [...(address === undefined ? [] : [[address, endpoint.port] as const]), [host, port] as const];
+    for (const [name, at] of names) {
+      const place = this.#outside.find(name, at);
+      if (place !== undefined) return { workload: place, endpoint };
+    }
+    return undefined;
+  }
+
+  /** A host that nobody registered: outside the mesh, where REGISTRY_ONLY does not forbid it. */
+  #unregistered(host: string, port: number | undefined, fromNamespace: string): Target | NoTarget {
+    const servicePort = port ?? 80;
+    const unknown = {
+      kind: 'unknown-host',
+      detail: `no service \`${host}\` is visible from namespace ${fromNamespace}`,
+    } as const;
+    if (this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY') return unknown;
+    const workload = this.#outside.find(host, servicePort);
+    if (workload === undefined) return unknown;
+    const endpoint = outsideEndpoint(OUTSIDE_NAMESPACE, host, servicePort);
+    const service = passthroughService(host, servicePort, endpoint);
+    return { service, servicePort, endpoint, workload, host: port === undefined ? host : `${host}:${port}` };
   }
 }

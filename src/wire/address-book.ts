@@ -21,6 +21,8 @@ export interface VirtualPeer {
   readonly workload: string;
   /** The address the pod has in its mesh, e.g. `10.0.0.5`. */
   readonly ip?: string;
+  /** The caller's own number for this connection (`OutboundConnection.id`): both ends of one story. */
+  readonly connection?: number;
 }
 
 /** What a caller that nobody entered is called. */

@@ -6,7 +6,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import type { ConnectionSecurity } from '../core/index.ts';
-import type { Address, AddressBook } from './address-book.ts';
+import type { Address, AddressBook, VirtualPeer } from './address-book.ts';
 import { connectTls, type TlsFacts } from './mutual-tls.ts';
 import type { OutboundConnection, OutboundFailure, OutboundRoute, OutboundTls } from './outbound.ts';
 import type { Seam } from './seam.ts';
@@ -28,15 +28,20 @@ export type Dialled =
   | { readonly ok: false; readonly failure: OutboundFailure };
 
 export async function dial(route: OutboundRoute, dialler: Dialler): Promise<Dialled> {
-  const passage = dialler.seam.passage(route.link, {
-    address: route.address,
-    ...(route.virtualSourceIp !== undefined && { sourceIp: route.virtualSourceIp }),
-  });
-  if (passage === undefined) return open(route, route, dialler);
+  const id = dialler.addresses.nextConnectionId();
+  const source: VirtualPeer = {
+    workload: route.link.source,
+    connection: id,
+    ...(route.virtualSourceIp !== undefined && { ip: route.virtualSourceIp }),
+  };
+  const passage = dialler.seam.passage(route.link, { address: route.address, source });
+  if (passage === undefined) return open({ route, source, id }, route, dialler);
   const way = await passage;
-  if (!way.ok) return { ok: false, failure: { stage: 'connect', reason: way.reason, detail: way.detail } };
+  if (!way.ok) {
+    return { ok: false, failure: { stage: 'connect', reason: way.reason, detail: way.detail, connectionId: id } };
+  }
   try {
-    const dialled = await open(route, way, dialler);
+    const dialled = await open({ route, source, id }, way, dialler);
     if (dialled.ok) dialled.socket.once('close', () => way.release());
     else way.release();
     return dialled;
@@ -44,6 +49,13 @@ export async function dial(route: OutboundRoute, dialler: Dialler): Promise<Dial
     way.release();
     throw error;
   }
+}
+
+/** One try. */
+interface Dialling {
+  readonly route: OutboundRoute;
+  readonly source: VirtualPeer;
+  readonly id: number;
 }
 
 /** Starts a connection; `settle` is called once or more, the first call counts. */
@@ -57,20 +69,22 @@ interface Way {
   onward?(): Address | undefined;
 }
 
-function open(route: OutboundRoute, way: Way, dialler: Dialler): Promise<Dialled> {
-  const { tls } = route;
-  if (tls === undefined) return ready(plainly(way, dialler), route, dialler);
+function open(dialling: Dialling, way: Way, dialler: Dialler): Promise<Dialled> {
+  const { tls, halfOpen = false } = dialling.route;
+  const { id } = dialling;
+  if (tls === undefined) return ready(plainly(way, { id, halfOpen }), dialling, dialler);
   const credential = tls.identity();
   const context = secureContextOf(credential, tls);
   if (!context.ok) {
     return Promise.resolve(failed('handshake', 'unusable_credential', context.detail));
   }
   const security = credential === undefined ? 'tls' : 'mutual_tls';
-  return ready(securely({ tls, way, security, context: context.context }, dialler), route, dialler);
+  const attempt = securely({ tls, way, security, context: context.context, id, halfOpen });
+  return ready(attempt, dialling, dialler);
 }
 
 /** Runs an attempt under a time limit, and enters its socket in the books. */
-function ready(attempt: Attempt, route: OutboundRoute, dialler: Dialler): Promise<Dialled> {
+function ready(attempt: Attempt, { route, source, id }: Dialling, dialler: Dialler): Promise<Dialled> {
   return new Promise((resolve) => {
     let isConnected = false;
     const timer = setTimeout(() => {
@@ -81,28 +95,30 @@ function ready(attempt: Attempt, route: OutboundRoute, dialler: Dialler): Promis
     const socket = attempt((dialled) => {
       clearTimeout(timer);
       // Before it is connected, a failure of any layer is one to connect.
-      const { failure } = dialled.ok ? { failure: undefined } : dialled;
-      resolve(failure === undefined || isConnected ? dialled : failed('connect', failure.reason, failure.detail));
+      if (dialled.ok) {
+        resolve(dialled);
+        return;
+      }
+      const { failure } = dialled;
+      const stage = isConnected ? failure.stage : 'connect';
+      resolve({ ok: false, failure: { ...failure, stage, connectionId: id } });
     });
     dialler.adopt(socket);
     socket.setNoDelay(true);
     // First of all listeners: before a byte is sent.
     socket.prependOnceListener('connect', () => {
       isConnected = true;
-      const entry = dialler.addresses.register(localOf(socket), {
-        workload: route.link.source,
-        ...(route.virtualSourceIp !== undefined && { ip: route.virtualSourceIp }),
-      });
+      const entry = dialler.addresses.register(localOf(socket), source);
       socket.once('close', () => entry[Symbol.dispose]());
     });
   });
 }
 
-function plainly(way: Way, dialler: Dialler): Attempt {
+function plainly(way: Way, { id, halfOpen }: { readonly id: number; readonly halfOpen: boolean }): Attempt {
   return (settle) => {
-    const socket = connect({ host: way.address.host, port: way.address.port });
+    const socket = connect({ host: way.address.host, port: way.address.port, allowHalfOpen: halfOpen });
     socket.once('connect', () =>
-      settle({ ok: true, socket, connection: connectionOf(dialler, { socket, way }, { security: 'none' }) }),
+      settle({ ok: true, socket, connection: connectionOf(id, { socket, way }, { security: 'none' }) }),
     );
     socket.on('error', (error) => settle(failed('connect', reasonOf(error, 'connect_failed'), detailOf(error))));
     socket.once('close', () => settle(failed('connect', 'connection_closed')));
@@ -115,15 +131,18 @@ interface SecureOptions {
   readonly tls: OutboundTls;
   readonly security: ConnectionSecurity;
   readonly context: SecureContext;
+  readonly id: number;
+  readonly halfOpen: boolean;
 }
 
-function securely({ tls, way, security, context }: SecureOptions, dialler: Dialler): Attempt {
+function securely({ tls, way, security, context, id, halfOpen }: SecureOptions): Attempt {
   const { alpn, verifyServer } = tls;
   const { address, onSecret } = way;
   const sni = tls.sni === undefined || tls.sni === '' || isIP(tls.sni) !== 0 ? undefined : tls.sni;
   const options = {
     address,
     context,
+    halfOpen,
     verifyServer,
     ...(onSecret && { onSecret }),
     ...(sni !== undefined && { sni }),
@@ -136,7 +155,7 @@ function securely({ tls, way, security, context }: SecureOptions, dialler: Diall
         return;
       }
       const facts = { security, ...result.facts, ...(sni !== undefined && { sni }) };
-      settle({ ok: true, socket, connection: connectionOf(dialler, { socket, way }, facts) });
+      settle({ ok: true, socket, connection: connectionOf(id, { socket, way }, facts) });
     });
 }
 
@@ -145,13 +164,13 @@ function failed(stage: OutboundFailure['stage'], reason: string, detail: string 
 }
 
 function connectionOf(
-  dialler: Dialler,
+  id: number,
   { socket, way }: { readonly socket: Socket; readonly way: Way },
   facts: Partial<TlsFacts> & Pick<OutboundConnection, 'security'>,
 ): OutboundConnection {
   const local = localOf(socket);
   return {
-    id: dialler.addresses.nextConnectionId(),
+    id,
     // Looked up when it is asked for: what is in between connects on its own time.
     get local() {
       return way.onward?.() ?? local;

@@ -16,6 +16,8 @@ const FIRST_FLIGHT_BYTES_MAX: number = 2 * CLIENT_HELLO_BYTES_MAX;
 /** Envoy's HTTP inspector gives up later; no honest request line is longer. */
 const REQUEST_LINE_BYTES_MAX = 8_192;
 const METHOD_BYTES_MAX = 32;
+/** RFC 9113 3.4, as far as the end of its line. */
+const HTTP2_PREFACE = 'PRI * HTTP/2.0\r\n';
 
 const METHOD_NAMES: readonly string[] = [...METHODS, 'PRI'];
 
@@ -51,6 +53,8 @@ function classifyText(bytes: Buffer): FlightReading | undefined {
   if (!METHOD_NAMES.includes(start.slice(0, space))) return raw('tcp');
   const end = bytes.subarray(0, REQUEST_LINE_BYTES_MAX).indexOf(10);
   if (end < 0) return bytes.length < REQUEST_LINE_BYTES_MAX ? undefined : raw('tcp');
+  if (start.startsWith(HTTP2_PREFACE))
+    return { state: 'flight', flight: { kind: 'raw', looksLike: 'http', isHttp2: true } };
   return / HTTP\/[12]\.\d\r?$/.test(bytes.toString('latin1', 0, end)) ? raw('http') : raw('tcp');
 }
 

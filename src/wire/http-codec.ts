@@ -3,11 +3,12 @@
  *
  * Nothing in it depends on wall time: kept-alive connections stay open until a side closes them, because virtual time
  * may stand still for as long as it likes. Bytes that are not HTTP are answered as Envoy's codec does: 400, close.
- * Not modelled: HTTP/2 (a client that offers `h2` is answered `http/1.1`; an h2c preface is a codec error).
  * @module
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Upgrading } from './inbound-exchange.ts';
 import { codeOf, detailOf } from './socket-error.ts';
 
 /** Envoy's `max_request_headers_kb` is 60. */
@@ -18,6 +19,10 @@ const HEADERS_TOO_LARGE = '431 Request Header Fields Too Large';
 
 export interface HttpCodecOptions {
   onRequest(request: IncomingMessage, response: ServerResponse): void;
+  /** A request that wants its connection for another protocol. Absent: it is an ordinary request. */
+  readonly onUpgrade?: (request: IncomingMessage, response: ServerResponse, upgrading: Upgrading) => void;
+  /** CONNECT. Absent: the connection is closed. */
+  readonly onConnect?: (request: IncomingMessage, upgrading: Upgrading) => void;
   onCodecError(socket: Duplex, detail: string): void;
 }
 
@@ -30,6 +35,20 @@ export function createHttpCodec(options: HttpCodecOptions): Server {
     },
   );
   server.timeout = 0;
+  const { onUpgrade, onConnect } = options;
+  if (onUpgrade !== undefined) {
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      const response = new ServerResponse(request);
+      response.sendDate = false;
+      response.shouldKeepAlive = false;
+      response.assignSocket(socket);
+      response.once('finish', () => socket.end());
+      onUpgrade(request, response, { socket, head });
+    });
+  }
+  if (onConnect !== undefined) {
+    server.on('connect', (request: IncomingMessage, socket, head: Buffer) => onConnect(request, { socket, head }));
+  }
   server.on('clientError', (error, socket) => {
     const code = codeOf(error) ?? '';
     const isCodecError = code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE';

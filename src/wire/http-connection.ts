@@ -27,7 +27,25 @@ export type Exchange =
       readonly isSent: boolean;
     };
 
-export class HttpConnection {
+/** What the pool asks of a connection, whichever version of HTTP it speaks. */
+export interface PooledConnection {
+  readonly facts: OutboundConnection;
+  /** Takes requests while others are under way. */
+  readonly isShared: boolean;
+  readonly isOpen: boolean;
+  readonly isBusy: boolean;
+  /** It was put by at least once: its server may have closed it since. */
+  readonly isKept: boolean;
+  /** Takes no further request: the server said so, or the pool is draining it. */
+  isRetiring: boolean;
+  onceClosed(listener: () => void): void;
+  keep(): void;
+  destroy(): void;
+  send(call: HttpCall): Promise<Exchange>;
+}
+
+export class HttpConnection implements PooledConnection {
+  readonly isShared = false;
   readonly facts: OutboundConnection;
   readonly #socket: Socket;
   #client: Client | undefined;
@@ -47,7 +65,6 @@ export class HttpConnection {
     return !this.#socket.destroyed && this.#client?.destroyed !== true;
   }
 
-  /** It was put by at least once: its server may have closed it since. */
   get isKept(): boolean {
     return this.#isKept;
   }

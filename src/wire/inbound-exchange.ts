@@ -6,15 +6,24 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Dispatcher } from 'undici';
-import { MeshError } from '../core/index.ts';
+import { invariant, MeshError } from '../core/index.ts';
 import type { Address } from './address-book.ts';
-import type { InboundConnection, InboundExchange, InboundHeaders, Reply } from './inbound.ts';
+import type { Forwarding, InboundConnection, InboundExchange, InboundHeaders, Reply } from './inbound.ts';
 import { detailOf } from './socket-error.ts';
+import { join, sendUpgrade, type UpgradeAnswer } from './upgrade.ts';
 
 /** Bodies longer than this are refused unless the reader says otherwise. */
 export const BODY_BYTES_MAX = 16_777_216;
+
+/** What a request whose connection is about to change hands brings along. */
+export interface Upgrading {
+  readonly socket: Duplex;
+  /** Bytes behind the request. */
+  readonly head: Uint8Array;
+}
 
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
@@ -33,17 +42,37 @@ export class HttpExchange implements InboundExchange {
   readonly #response: ServerResponse;
   readonly #socket: Socket;
   readonly #applications: Dispatcher;
+  readonly #upgrading: Upgrading | undefined;
+  #headers: InboundHeaders | undefined;
+  #status = 0;
 
   constructor(
     connection: InboundConnection,
-    pair: { readonly request: IncomingMessage; readonly response: ServerResponse },
+    pair: { readonly request: IncomingMessage; readonly response: ServerResponse; readonly upgrading?: Upgrading },
     applications: Dispatcher,
   ) {
+    this.#upgrading = pair.upgrading;
     this.connection = connection;
     this.#request = pair.request;
     this.#response = pair.response;
     this.#socket = pair.request.socket;
     this.#applications = applications;
+  }
+
+  get protocol(): 'http/1.0' | 'http/1.1' {
+    return this.#request.httpVersion === '1.0' ? 'http/1.0' : 'http/1.1';
+  }
+
+  get upgrade(): string | undefined {
+    return this.#upgrading === undefined ? undefined : this.#request.headers.upgrade?.toLowerCase();
+  }
+
+  get hasBody(): boolean {
+    return hasBody(this.#request);
+  }
+
+  get status(): number {
+    return this.#status;
   }
 
   get method(): string {
@@ -59,8 +88,8 @@ export class HttpExchange implements InboundExchange {
   }
 
   get headers(): InboundHeaders {
-    // Node types absent headers as undefined; an own key always has a value.
-    return this.#request.headers as InboundHeaders;
+    this.#headers ??= linesByName(this.#request.rawHeaders);
+    return this.#headers;
   }
 
   get rawHeaders(): readonly string[] {
@@ -89,6 +118,8 @@ export class HttpExchange implements InboundExchange {
 
   reply(answer: Reply): void {
     const response = this.#response;
+    if (response.headersSent) return;
+    this.#status = answer.status;
     response.statusCode = answer.status;
     if (answer.headers !== undefined) {
       for (const [name, value] of Object.entries(answer.headers)) {
@@ -98,14 +129,14 @@ export class HttpExchange implements InboundExchange {
     response.end(answer.body);
   }
 
-  async forward(to: Address, extraHeaders: Readonly<Record<string, string>> = {}): Promise<number> {
+  async forward(to: Address, { path = this.path, headers }: Forwarding = {}): Promise<number> {
     let answer: Dispatcher.ResponseData;
     try {
       answer = await this.#applications.request({
         origin: `http://${to.host}:${to.port}`,
         method: this.method,
-        path: this.path,
-        headers: forwardedHeaders(this.#request.rawHeaders, extraHeaders),
+        path,
+        headers: endToEnd(headers ?? this.#request.rawHeaders),
         body: hasBody(this.#request) ? this.#request : null,
       });
     } catch (error) {
@@ -113,6 +144,7 @@ export class HttpExchange implements InboundExchange {
       return 503;
     }
     const response = this.#response;
+    this.#status = answer.statusCode;
     response.statusCode = answer.statusCode;
     for (const [name, value] of Object.entries(answer.headers)) {
       if (value !== undefined && !HOP_BY_HOP.has(name)) response.setHeader(name, value);
@@ -125,6 +157,37 @@ export class HttpExchange implements InboundExchange {
     return answer.statusCode;
   }
 
+  async tunnel(over: Duplex, { path = this.path, headers = this.rawHeaders }: Forwarding = {}): Promise<void> {
+    const upgrading = this.#upgrading;
+    invariant(upgrading !== undefined, 'only an upgrade can be tunnelled');
+    let answer: UpgradeAnswer;
+    try {
+      answer = await sendUpgrade(over, { method: this.method, path, headers, head: upgrading.head });
+    } catch (error) {
+      this.reply({ status: 503, body: `upstream connect error: ${detailOf(error)}` });
+      return;
+    }
+    const { response, stream } = answer;
+    this.#status = answer.status;
+    if (stream === undefined) {
+      this.#response.statusCode = answer.status;
+      for (const [name, value] of Object.entries(response.headers)) {
+        if (value !== undefined && !HOP_BY_HOP.has(name)) this.#response.setHeader(name, value);
+      }
+      await pipeline(response, this.#response).catch(() => this.abort());
+      over.destroy();
+      return;
+    }
+    const { socket } = upgrading;
+    const lines = [`HTTP/1.1 ${answer.status} ${response.statusMessage ?? ''}`];
+    for (let i = 0; i + 1 < response.rawHeaders.length; i += 2) {
+      lines.push(`${response.rawHeaders[i]}: ${response.rawHeaders[i + 1]}`);
+    }
+    this.#response.detachSocket(this.#socket);
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+    join(socket, stream);
+  }
+
   abort(): void {
     this.#socket.destroy();
   }
@@ -134,15 +197,26 @@ function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
 }
 
-/** End-to-end headers as they arrived, less what the connection owns; `extra` replaces headers of the same name. */
-function forwardedHeaders(raw: readonly string[], extra: Readonly<Record<string, string>>): string[] {
-  const replaced = new Set(Object.keys(extra).map((name) => name.toLowerCase()));
+/** Not node's own view, which joins lines or leaves some out: policies look at each line. */
+function linesByName(raw: readonly string[]): InboundHeaders {
+  // Without a prototype: a client may well send a header called `constructor`.
+  const headers: Record<string, string | string[]> = Object.create(null);
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const [name = '', value = ''] = [raw[i]?.toLowerCase(), raw[i + 1]];
+    const before = headers[name];
+    if (before === undefined) headers[name] = value;
+    else if (typeof before === 'string') headers[name] = [before, value];
+    else before.push(value);
+  }
+  return headers;
+}
+
+/** Header lines, less what the connection owns. */
+function endToEnd(raw: readonly string[]): string[] {
   const headers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const [name = '', value = ''] = [raw[i], raw[i + 1]];
-    const lower = name.toLowerCase();
-    if (!HOP_BY_HOP.has(lower) && !replaced.has(lower)) headers.push(name, value);
+    if (!HOP_BY_HOP.has(name.toLowerCase())) headers.push(name, value);
   }
-  for (const [name, value] of Object.entries(extra)) headers.push(name, value);
   return headers;
 }

@@ -13,7 +13,6 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import { createServer, type Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent } from 'undici';
-import { messageOf, MeshError } from '../core/index.ts';
 import type { Address, VirtualPeer } from './address-book.ts';
 import { readFirstFlight } from './first-flight.ts';
 import { BAD_REQUEST, createHttpCodec, endWith } from './http-codec.ts';
@@ -25,16 +24,21 @@ import type {
   InboundOptions,
   InboundRefusal,
 } from './inbound.ts';
-import { HttpExchange } from './inbound-exchange.ts';
+import { Http2Exchange, serveHttp2 } from './http2-exchange.ts';
+import { HttpExchange, type Upgrading } from './inbound-exchange.ts';
+import { listenOn } from './listen-on.ts';
 import { acceptTls, type TlsFacts } from './mutual-tls.ts';
 import { secureContextOf } from './secure-context.ts';
 
 /** Long enough for thousands of honest handshakes at once: results must not depend on the machine's load. */
 export const HANDSHAKE_TIMEOUT_MS = 30_000;
 
-/** What Istio's terminating chains offer, in the server's order, less `h2`. */
-const ALPN_HTTP: readonly string[] = ['http/1.1'];
-const ALPN_TCP: readonly string[] = ['istio-peer-exchange', 'http/1.1'];
+/** What Istio's terminating chains offer, in the server's order. */
+const ALPN_HTTP: readonly string[] = ['h2', 'http/1.1'];
+const ALPN_TCP: readonly string[] = ['istio-peer-exchange', 'h2', 'http/1.1'];
+
+/** What reads an open connection; nothing where its bytes are handed on. */
+type Codec = 'h1' | 'h2' | undefined;
 
 /** A socket on its way to a chain. */
 interface Arrival {
@@ -69,6 +73,7 @@ export class InboundListener implements AsyncDisposable {
     this.address = address;
     this.#codec = createHttpCodec({
       onRequest: (request, response) => this.#onRequest(request, response),
+      onUpgrade: (request, response, upgrading) => this.#onRequest(request, response, upgrading),
       onCodecError: (socket, detail) => this.#onCodecError(socket, detail),
     });
     server.on('connection', (socket) => this.#onConnection(socket));
@@ -76,16 +81,14 @@ export class InboundListener implements AsyncDisposable {
 
   /** @throws MeshError `ERR_WIRE_LISTEN` */
   static async listen(options: InboundOptions): Promise<InboundListener> {
-    const server = createServer({ noDelay: true });
-    const host = options.host ?? '127.0.0.1';
-    await new Promise<void>((resolve, reject) => {
-      const port = options.listenPort ?? 0;
-      server.once('error', (error) => reject(cannotListen(error, host, port)));
-      server.listen({ host, port }, resolve);
+    // Half-open: a client that has said all it has to say still waits for its answer.
+    const server = createServer({ noDelay: true, allowHalfOpen: true });
+    const { host, listenPort } = options;
+    const address = await listenOn(server, {
+      ...(host !== undefined && { host }),
+      ...(listenPort !== undefined && { port: listenPort }),
     });
-    const bound = server.address();
-    const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
-    return new InboundListener(options, server, { host, port });
+    return new InboundListener(options, server, address);
   }
 
   /** Connections a chain has accepted and nobody has closed. */
@@ -134,7 +137,13 @@ export class InboundListener implements AsyncDisposable {
     const start = (): void => {
       timer = setTimeout(() => this.#refuse(arrival, 'handshake', 'timeout'), this.#handshakeTimeoutMs).unref();
     };
-    const ready = (): void => clearTimeout(timer);
+    const onEnd = (): void => void raw.destroy();
+    const ready = (): void => {
+      clearTimeout(timer);
+      raw.off('end', onEnd);
+    };
+    // One that leaves before a chain has taken it.
+    raw.once('end', onEnd);
     raw.on('error', ignore);
     raw.once('close', () => {
       clearTimeout(timer);
@@ -176,7 +185,10 @@ export class InboundListener implements AsyncDisposable {
       case 'plain-tcp':
       case 'passthrough':
         ready();
-        this.#opened(arrival, raw, { isHttp: chain === 'plain-http', security: 'none' });
+        this.#opened(arrival, raw, {
+          codec: codecOf(chain === 'plain-http', flight.kind === 'raw' && flight.isHttp2 === true),
+          security: 'none',
+        });
         return;
       case 'mtls-http':
       case 'mtls-tcp':
@@ -212,7 +224,11 @@ export class InboundListener implements AsyncDisposable {
       (result, socket) => {
         if (result.ok) {
           choice.ready();
-          this.#opened(arrival, socket, { isHttp, security: isMutual ? 'mutual_tls' : 'tls', facts: result.facts });
+          this.#opened(arrival, socket, {
+            codec: codecOf(isHttp, result.facts.alpn === 'h2'),
+            security: isMutual ? 'mutual_tls' : 'tls',
+            facts: result.facts,
+          });
         } else {
           const stage = result.stage === 'verify' ? 'verify-client' : 'handshake';
           this.#refuse(arrival, stage, result.reason, result.detail);
@@ -224,7 +240,7 @@ export class InboundListener implements AsyncDisposable {
   #opened(
     arrival: Arrival,
     stream: Socket,
-    as: { isHttp: boolean; security: InboundConnection['security']; facts?: TlsFacts },
+    as: { codec: Codec; security: InboundConnection['security']; facts?: TlsFacts },
   ): void {
     const options = this.#options;
     const connection: InboundConnection = {
@@ -247,8 +263,10 @@ export class InboundListener implements AsyncDisposable {
     });
     options.onOpened?.(connection);
     if (stream.destroyed) return;
-    if (as.isHttp) {
+    if (as.codec === 'h1') {
       this.#codec.emit('connection', stream);
+    } else if (as.codec === 'h2') {
+      this.#serveHttp2(opened, stream);
     } else if (options.onTcp === undefined) {
       stream.destroy();
     } else {
@@ -257,14 +275,28 @@ export class InboundListener implements AsyncDisposable {
     }
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+  #serveHttp2(opened: Opened, socket: Socket): void {
+    serveHttp2(socket, {
+      onExchange: (stream, headers) => {
+        opened.handedOver = true;
+        void this.#handle(new Http2Exchange(opened.connection, stream, headers));
+      },
+      onError: (detail) => this.#onCodecError(socket, detail),
+    });
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse, upgrading?: Upgrading): void {
     const opened = this.#open.get(request.socket);
     if (opened === undefined) {
       request.socket.destroy();
       return;
     }
     opened.handedOver = true;
-    const exchange = new HttpExchange(opened.connection, { request, response }, this.#applications);
+    const exchange = new HttpExchange(
+      opened.connection,
+      { request, response, ...(upgrading !== undefined && { upgrading }) },
+      this.#applications,
+    );
     void this.#handle(exchange);
   }
 
@@ -317,18 +349,9 @@ export class InboundListener implements AsyncDisposable {
   }
 }
 
-const LISTEN_FAULTS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'the port is in use: stop what listens there, or choose another one',
-  EACCES: 'permission denied: choose a port from 1024 on',
-};
-
-function cannotListen(error: Error, host: string, port: number): MeshError {
-  const code = 'code' in error ? String(error.code) : '';
-  const why = LISTEN_FAULTS[code] ?? messageOf(error);
-  return new MeshError('ERR_WIRE_LISTEN', `cannot listen on ${host}:${port}: ${why}`, {
-    cause: error,
-    details: { host, port },
-  });
+function codecOf(isHttp: boolean, isHttp2: boolean): Codec {
+  if (!isHttp) return undefined;
+  return isHttp2 ? 'h2' : 'h1';
 }
 
 function ignore(): void {}

@@ -9,7 +9,7 @@ import type { Credential, TlsVersion, VerifyPeer } from './peer.ts';
 
 /** What the first bytes of a connection look like. */
 export type FirstFlight =
-  | { readonly kind: 'raw'; readonly looksLike: 'http' | 'tcp' }
+  | { readonly kind: 'raw'; readonly looksLike: 'http' | 'tcp'; /** The preface of HTTP/2. */ readonly isHttp2?: true }
   | { readonly kind: 'tls'; readonly alpn: readonly string[]; readonly sni?: string };
 
 /**
@@ -43,6 +43,8 @@ export interface InboundConnection {
   readonly principal?: string;
   /** Until when that chain is valid; the connection outlives it, as in Envoy. */
   readonly principalValidUntil?: Instant;
+  /** Leaf that proved it, DER. */
+  readonly peerCertificate?: Uint8Array;
   readonly sni?: string;
   /** The protocol negotiated, not the list offered. */
   readonly alpn?: string;
@@ -53,28 +55,47 @@ export interface InboundConnection {
 
 export type InboundHeaders = Readonly<Record<string, string | readonly string[]>>;
 
+/** What changes about a request on its way to the application. */
+export interface Forwarding {
+  /** Path with query. */
+  readonly path?: string;
+  /** All header lines instead of those that arrived: name, value, name, value, … */
+  readonly headers?: readonly string[];
+}
+
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: Uint8Array | string;
+  /** HTTP/2 alone. */
+  readonly trailers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 /** One HTTP request at a server sidecar, waiting for its answer. */
 export interface InboundExchange {
   readonly connection: InboundConnection;
+  readonly protocol: 'http/1.0' | 'http/1.1' | 'h2';
   readonly method: string;
   /** As it arrived: not normalised, query included. */
   readonly path: string;
   readonly host?: string | undefined;
-  /** Lower-case names. */
+  /** Lower-case names; several lines of one name are a list. */
   readonly headers: InboundHeaders;
   /** Name, value, name, value, … as they arrived, one entry for each line. */
   readonly rawHeaders: readonly string[];
+  /** What was answered; 0 so far. */
+  readonly status: number;
+  /** Whether bytes may follow the headers. */
+  readonly hasBody: boolean;
+  /** The protocol that the client wants to go on with, e.g. `websocket`. */
+  readonly upgrade?: string | undefined;
   /** The whole body; rejects with `ERR_WIRE_BODY` above `limitBytes` or when the client goes away. */
   body(limitBytes?: number): Promise<Uint8Array>;
   reply(answer: Reply): void;
   /** Streams request and answer to and from a real server; resolves with the status sent to the client (503 when it cannot be reached). */
-  forward(to: Address, extraHeaders?: Readonly<Record<string, string>>): Promise<number>;
+  forward(to: Address, changes?: Forwarding): Promise<number>;
+  /** Carries an upgrade over an open connection, and its bytes both ways once it is accepted. */
+  tunnel(over: Duplex, changes?: Forwarding): void | Promise<void>;
   /** Closes the connection without an answer. */
   abort(): void;
 }

@@ -6,12 +6,17 @@
  * @module
  */
 export * from './address-book.ts';
+export * from './application-tls.ts';
 export * from './capture.ts';
 export * from './faults.ts';
 export * from './inbound.ts';
 export * from './inbound-listener.ts';
 export * from './outbound.ts';
+export * from './outbound-listener.ts';
 export * from './outbound-pool.ts';
 export * from './peer.ts';
+export * from './port-forward.ts';
 export * from './seam.ts';
+export { openTunnel } from './tunnel.ts';
+export { connectTo, join } from './upgrade.ts';
 export * from './wire-rule.ts';

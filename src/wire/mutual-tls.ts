@@ -15,6 +15,7 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect, type SecureContext, TLSSocket } from 'node:tls';
 import type { Instant } from '../core/index.ts';
 import type { Address } from './address-book.ts';
@@ -27,6 +28,8 @@ const CHAIN_CERTIFICATES_MAX = 100;
 export interface TlsFacts {
   readonly principal?: string;
   readonly principalValidUntil?: Instant;
+  /** Leaf as the peer sent it, DER. */
+  readonly peerCertificate?: Uint8Array;
   readonly alpn?: string;
   readonly tlsVersion: string;
 }
@@ -71,11 +74,14 @@ export function acceptTls(raw: Socket, options: AcceptTlsOptions, done: OnTls): 
 }
 
 export interface ConnectTlsOptions {
-  readonly address: Address;
+  /** Where to connect to, or the open stream to speak over. */
+  readonly address: Address | Duplex;
   readonly context: SecureContext;
   readonly sni?: string;
   readonly alpn?: readonly string[];
   readonly verifyServer: VerifyPeer;
+  /** The write side stays open when the peer has ended its own. @defaultValue false */
+  readonly halfOpen?: boolean;
   /** Told the secrets of the connection, one line of a key log at a time. */
   readonly onSecret?: (line: Uint8Array) => void;
 }
@@ -83,8 +89,9 @@ export interface ConnectTlsOptions {
 /** Takes the client's part on a new connection. */
 export function connectTls(options: ConnectTlsOptions, done: OnTls): TLSSocket {
   const socket = connect({
-    host: options.address.host,
-    port: options.address.port,
+    ...('port' in options.address
+      ? { host: options.address.host, port: options.address.port, allowHalfOpen: options.halfOpen === true }
+      : { socket: options.address }),
     secureContext: options.context,
     rejectUnauthorized: false,
     ...(options.sni !== undefined && { servername: options.sni }),
@@ -123,10 +130,12 @@ function judge(socket: TLSSocket, verify: VerifyPeer | undefined, missing: strin
     return refused('resumed_session', 'the peer resumed a session, so its certificates were not presented again');
   }
   let verdict: PeerVerdict | undefined;
+  let leaf: Uint8Array | undefined;
   if (verify !== undefined) {
     const chain = chainAsSent(socket);
     if (chain === undefined) return refused('chain_too_long', `more than ${CHAIN_CERTIFICATES_MAX} certificates`);
     if (chain.length === 0) return refused(missing, 'the peer presented no certificate');
+    [leaf] = chain;
     verdict = judged(verify, chain);
     if (!verdict.ok) return refused(verdict.reason, verdict.detail);
   }
@@ -135,6 +144,7 @@ function judge(socket: TLSSocket, verify: VerifyPeer | undefined, missing: strin
     facts: {
       tlsVersion: socket.getProtocol() ?? '',
       ...(typeof socket.alpnProtocol === 'string' && { alpn: socket.alpnProtocol }),
+      ...(leaf !== undefined && { peerCertificate: leaf }),
       ...(verdict?.ok === true && { principalValidUntil: verdict.validUntil }),
       ...(verdict?.ok === true && verdict.principal !== undefined && { principal: verdict.principal }),
     },

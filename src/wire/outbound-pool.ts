@@ -14,8 +14,9 @@
  */
 import type { Socket } from 'node:net';
 import type { AddressBook } from './address-book.ts';
-import { dial, type Dialler } from './dial.ts';
-import { HttpConnection } from './http-connection.ts';
+import { dial, type Dialled, type Dialler } from './dial.ts';
+import { HttpConnection, type PooledConnection } from './http-connection.ts';
+import { Http2Connection } from './http2-connection.ts';
 import type { HttpAnswer, HttpCall, OpenAnswer, OutboundFailure, OutboundRoute, TcpAnswer } from './outbound.ts';
 import type { Seam } from './seam.ts';
 
@@ -33,13 +34,13 @@ const NO_TUNNEL: OutboundFailure = {
 };
 
 type Acquired =
-  | { readonly ok: true; readonly connection: HttpConnection }
+  | { readonly ok: true; readonly connection: PooledConnection }
   | { readonly ok: false; readonly failure: OutboundFailure };
 
 /** Connections of one route key. */
 interface Lane {
-  readonly idle: HttpConnection[];
-  readonly open: Set<HttpConnection>;
+  readonly idle: PooledConnection[];
+  readonly open: Set<PooledConnection>;
   readonly waiting: ((retry: 'retry' | 'closed') => void)[];
   dialling: number;
 }
@@ -120,7 +121,7 @@ export class OutboundPool implements AsyncDisposable {
   /** Opens a connection of its own for a TCP stream. The caller closes it; so does `close`. */
   async connectTcp(route: OutboundRoute): Promise<TcpAnswer> {
     if (this.#closed !== undefined) return { ok: false, failure: CLOSED };
-    const dialled = await dial(route, this.#dialler);
+    const dialled = await dial({ ...route, halfOpen: true }, this.#dialler);
     if (!dialled.ok) return dialled;
     if (this.#closed !== undefined) {
       dialled.socket.destroy();
@@ -163,7 +164,7 @@ export class OutboundPool implements AsyncDisposable {
       if (this.#closed !== undefined) return { ok: false, failure: CLOSED };
       const connection = takeIdle(lane);
       if (connection !== undefined) return { ok: true, connection };
-      if (lane.open.size + lane.dialling < (route.connectionsMax ?? CONNECTIONS_MAX)) return this.#dial(lane, route);
+      if (lane.open.size + lane.dialling < connectionsMax(route)) return this.#dial(lane, route);
       const woken = await new Promise<'retry' | 'closed'>((resolve) => lane.waiting.push(resolve));
       if (woken === 'closed') return { ok: false, failure: CLOSED };
     }
@@ -179,7 +180,7 @@ export class OutboundPool implements AsyncDisposable {
       lane.waiting.shift()?.('retry');
       return this.#closed === undefined ? dialled : { ok: false, failure: CLOSED };
     }
-    const connection = new HttpConnection(dialled.socket, dialled.connection);
+    const connection = connectionOn(dialled, route);
     lane.open.add(connection);
     connection.onceClosed(() => {
       lane.open.delete(connection);
@@ -187,16 +188,22 @@ export class OutboundPool implements AsyncDisposable {
       if (at >= 0) lane.idle.splice(at, 1);
       lane.waiting.shift()?.('retry');
     });
+    if (connection.isShared) {
+      lane.idle.push(connection);
+      for (const wake of lane.waiting.splice(0)) wake('retry');
+    }
     return { ok: true, connection };
   }
 
-  #giveBack(lane: Lane, connection: HttpConnection): void {
+  #giveBack(lane: Lane, connection: PooledConnection): void {
     if (connection.isRetiring || !connection.isOpen) {
+      if (connection.isOpen && connection.isBusy) return;
       lane.open.delete(connection);
       connection.destroy();
       return;
     }
     connection.keep();
+    if (connection.isShared) return;
     lane.idle.push(connection);
     lane.waiting.shift()?.('retry');
   }
@@ -207,9 +214,21 @@ export class OutboundPool implements AsyncDisposable {
   }
 }
 
-function takeIdle(lane: Lane): HttpConnection | undefined {
+function connectionsMax({ connectionsMax: max, http }: OutboundRoute): number {
+  return http === 'h2' ? 1 : (max ?? CONNECTIONS_MAX);
+}
+
+/** The protocol that ALPN settled on; without ALPN the one the route foresees. */
+function connectionOn({ socket, connection }: Dialled & { readonly ok: true }, route: OutboundRoute): PooledConnection {
+  const isH2 = connection.security === 'none' ? route.http === 'h2' : connection.alpn === 'h2';
+  return isH2 ? new Http2Connection(socket, connection) : new HttpConnection(socket, connection);
+}
+
+function takeIdle(lane: Lane): PooledConnection | undefined {
   for (let connection = lane.idle.pop(); connection !== undefined; connection = lane.idle.pop()) {
-    if (connection.isOpen && !connection.isRetiring) return connection;
+    if (!connection.isOpen || connection.isRetiring) continue;
+    if (connection.isShared) lane.idle.push(connection);
+    return connection;
   }
   return undefined;
 }

@@ -25,6 +25,10 @@ export interface OutboundRoute {
   readonly virtualSourceIp?: string;
   /** Absent: plaintext. */
   readonly tls?: OutboundTls;
+  /** For raw streams: each direction ends by itself. @defaultValue false */
+  readonly halfOpen?: boolean;
+  /** What is spoken where no ALPN says otherwise: HTTP/2 needs prior knowledge. @defaultValue `http/1.1` */
+  readonly http?: 'http/1.1' | 'h2';
   /** Above it requests wait for a free connection. @defaultValue 100 */
   readonly connectionsMax?: number;
   /** Wall time a connection may take to be ready. @defaultValue 30000 */
@@ -51,6 +55,8 @@ export interface OutboundConnection {
   readonly principal?: string;
   /** Until when that chain is valid. */
   readonly principalValidUntil?: Instant;
+  /** The server's leaf, DER. */
+  readonly peerCertificate?: Uint8Array;
   readonly sni?: string;
   /** The protocol negotiated. */
   readonly alpn?: string;
@@ -84,6 +90,8 @@ export interface OutboundFailure {
   readonly detail: string;
   /** The connection the request was sent on, if it was sent. */
   readonly connection?: OutboundConnection;
+  /** Number of the connection that failed, if one was tried: what the far end calls `source.connection`. */
+  readonly connectionId?: number;
 }
 
 export type HttpAnswer =
@@ -92,6 +100,8 @@ export type HttpAnswer =
       readonly status: number;
       readonly headers: Readonly<Record<string, string | readonly string[]>>;
       readonly body: Uint8Array;
+      /** HTTP/2 alone. */
+      readonly trailers?: Readonly<Record<string, string | readonly string[]>>;
       readonly connection: OutboundConnection;
       /** The first try hit a kept-alive connection that was closing; this is the answer of the second. */
       readonly retriedStale: boolean;

@@ -6,7 +6,7 @@
  * removed, or out of its window of time, lets go of the bytes of the connections it was interposed on.
  * @module
  */
-import type { Address, AddressBook } from './address-book.ts';
+import type { Address, AddressBook, VirtualPeer } from './address-book.ts';
 import { Relay } from './relay.ts';
 import type { ConnectFate, Link, WireRule } from './wire-rule.ts';
 
@@ -26,7 +26,8 @@ export type Passage =
 export interface PassageOptions {
   /** Where the connection would go without rules. */
   readonly address: Address;
-  readonly sourceIp?: string;
+  /** Who dials, as the far end is to know it. */
+  readonly source: VirtualPeer;
 }
 
 export class Seam implements AsyncDisposable {
@@ -82,14 +83,13 @@ export class Seam implements AsyncDisposable {
     if (fate === 'refuse') return { ok: false, reason: 'connection_refused', detail };
     if (fate === 'blackhole') return { ok: false, reason: 'connect_timeout', detail };
     this.#relayed += 1;
-    const source = { workload: link.source, ...(options.sourceIp !== undefined && { ip: options.sourceIp }) };
     const relay = await Relay.open({
       id: this.#relayed,
       link,
       rules,
       isInForce: (rule) => this.#isInForce(rule),
       target: fate === 'reset' ? undefined : fate === 'pass' ? options.address : fate.redirect,
-      enter: (local) => this.#addresses.register(local, source),
+      enter: (local) => this.#addresses.register(local, options.source),
     });
     this.#relays.add(relay);
     void relay.closed.then(() => this.#relays.delete(relay));

@@ -75,7 +75,6 @@ describe('first bytes', () => {
   it.each([
     { text: 'GET / HTTP/1.1\r\n', looksLike: 'http' },
     { text: 'PROPFIND /a HTTP/1.0\n', looksLike: 'http' },
-    { text: 'PRI * HTTP/2.0\r\n', looksLike: 'http' },
     { text: 'GET / FTP/1.1\r\n', looksLike: 'tcp' },
     { text: 'GETX', looksLike: 'tcp' },
     { text: 'get / HTTP/1.1\r\n', looksLike: 'tcp' },
@@ -85,6 +84,11 @@ describe('first bytes', () => {
     { text: `GET /${'x'.repeat(9_000)}`, looksLike: 'tcp' },
   ])('$text.length bytes are $looksLike', ({ text, looksLike }) => {
     expect(classify(bytes(text))).toEqual({ state: 'flight', flight: { kind: 'raw', looksLike } });
+  });
+
+  it('the preface of HTTP/2 is HTTP', () => {
+    const flight = { kind: 'raw', looksLike: 'http', isHttp2: true };
+    expect(classify(bytes('PRI * HTTP/2.0\r\n'))).toEqual({ state: 'flight', flight });
   });
 
   it.each(['', 'G', 'GET', 'GET ', 'GET / HTTP/1.1', 'PR', '\u0016', '\u0016\u0003'])('%j: more are needed', (text) => {
