@@ -22,7 +22,10 @@ export class Applications implements AsyncDisposable {
       const known = ports.get(port);
       if (known !== undefined) return known;
       const otherwise = { http: echoApplication(workload), tcp: echoTcp };
-      const application = new ApplicationPort(watched(applicationOf(table, name, port) ?? otherwise, name, this.#witnesses), port);
+      const application = new ApplicationPort(
+        watched(applicationOf(table, name, port) ?? otherwise, name, this.#witnesses),
+        port,
+      );
       ports.set(port, application);
       this.#made.push(application);
       return application;

@@ -308,7 +308,10 @@ describe('exchanges', () => {
     const { port } = application.address() as AddressInfo;
     let target = { host: '127.0.0.1', port };
     await using world = await startWorld({
-      onHttp: async (exchange) => void (await exchange.forward(target, { headers: [...exchange.rawHeaders, 'x-forwarded-client-cert', 'URI=x'] })),
+      onHttp: async (exchange) =>
+        void (await exchange.forward(target, {
+          headers: [...exchange.rawHeaders, 'x-forwarded-client-cert', 'URI=x'],
+        })),
     });
     const call = { method: 'PUT', path: '/p', host: 'b', body: 'x'.repeat(100_000) };
     const answer = await world.pool.request(world.route(), call);
