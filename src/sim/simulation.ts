@@ -10,10 +10,7 @@ import {
   EventLog,
   InvariantError,
   MeshError,
-  type PeerRef,
-  type PolicyRef,
   Rng,
-  type ServiceRef,
   type WorkloadRef,
 } from '../core/index.ts';
 import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
@@ -29,7 +26,6 @@ import {
 import { type Address, AddressBook, OutboundPool, type PortForward, Seam } from '../wire/index.ts';
 import { Applications } from './applications.ts';
 import { CertificateAgent } from './certificate-agent.ts';
-import { ClientSidecar } from './client-sidecar.ts';
 import { ClientTrust } from './client-trust.ts';
 import { callerKind, type Departure, departureOf, type Way } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
@@ -41,12 +37,14 @@ import { type Caller, type MeshConnection, type MeshRequest, type Outcome, parse
 import { listenFor } from './listen.ts';
 import { unresolved } from './exchange-report.ts';
 import { type ExchangeMarks, Exchanges } from './exchanges.ts';
+import { acceptsAnew, changesClients, type ConfigChange, trustMoved } from './reconfiguration.ts';
 import { watchRoot } from './root-renewal.ts';
+import { OutboundPorts } from './outbound-ports.ts';
 import { OutsidePlaces, outsideRunning } from './outside.ts';
 import { podAddress, type RunningWorkload } from './running-workload.ts';
 import type { PortPolicy, ServerSidecar } from './server-sidecar.ts';
 import type { SimulationOptions } from './simulation-options.ts';
-import { serviceRefOf, TargetIndex } from './targets.ts';
+import { type FlowEnds, TargetIndex } from './targets.ts';
 import { Trouble } from './trouble.ts';
 import { VirtualClock } from './virtual-clock.ts';
 import { type Refused, type Served, Witnesses } from './witnesses.ts';
@@ -70,8 +68,7 @@ export class Simulation implements AsyncDisposable {
   readonly #running = new Map<string, RunningWorkload>();
   readonly #witnesses = new Witnesses();
   readonly #applications = new Applications(this.#witnesses);
-  /** Where applications call out; these open when they are first needed. */
-  readonly #outbounds = new Map<string, Promise<ClientSidecar>>();
+  readonly #outbound: OutboundPorts;
   readonly #disposal = new DisposeStack();
   #compiled: CompiledMesh;
   #authentication: CompiledRequestAuthentication;
@@ -125,14 +122,21 @@ export class Simulation implements AsyncDisposable {
       departure: (from) => this.#departure(from),
       resolve: (to, namespace) => this.#targets.resolve(to, namespace),
       address: async ({ workload, endpoint }) => (await this.#port(workload, endpoint.port)).address,
-      outbound: async (workload) => (await this.#outbound(this.#find(workload))).address,
+      outbound: async (workload) => (await this.#outbound.of(this.#find(workload).name)).address,
       requestId: () => this.#requestIds.next(),
       delayMs: (link) => this.seam.virtualDelayMs(link),
       registryOnly: () => this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY',
     });
+    this.#outbound = new OutboundPorts({
+      exchanges: this.#exchanges,
+      departure: (name) => this.#departure(name),
+      resolve: (to, namespace) => this.#targets.resolve(to, namespace),
+      listenPort: (name) => options.listen?.[name],
+    });
     this.#disposal.defer(() => this.#applications.close());
     this.#disposal.defer(() => this.seam.close());
     this.#disposal.defer(() => this.#pool.close());
+    this.#disposal.defer(() => this.#outbound.close());
   }
 
   static async start(options: SimulationOptions): Promise<Simulation> {
@@ -158,7 +162,7 @@ export class Simulation implements AsyncDisposable {
         );
       }
       if (target.port === undefined) {
-        await this.#outbound(this.#find(name));
+        await this.#outbound.of(this.#find(name).name);
         continue;
       }
       const { workload } = this.#find(`${target.namespace}/${target.name}`);
@@ -260,10 +264,7 @@ export class Simulation implements AsyncDisposable {
    * Replaces the configuration at this instant. Requests on open connections are decided by the new policies; ports
    * whose way of accepting connections changes drop theirs.
    */
-  async reconfigure(
-    config: MeshConfig,
-    changed: { readonly applied: readonly PolicyRef[]; readonly removed: readonly PolicyRef[] },
-  ): Promise<void> {
+  async reconfigure(config: MeshConfig, changed: ConfigChange): Promise<void> {
     this.#assertOpen();
     const before = this.#compiled;
     this.#compiled = this.#compile(config);
@@ -273,16 +274,11 @@ export class Simulation implements AsyncDisposable {
     this.#policies = new Map();
     this.ca.accept(parseTrustDomain(config.settings.trustDomain), acceptedTrustDomains(config.settings));
     this.events.append({ kind: 'config.changed', ...changed });
-    // Other trust domains are other TLS contexts at both ends: Envoy drains what was accepted under the old ones.
-    const moved = acceptedTrustDomains(config.settings).join() !== acceptedTrustDomains(before.config.settings).join();
-    let redial = moved || changed.applied.some(isClientSide) || changed.removed.some(isClientSide);
+    const moved = trustMoved(before.config, config);
+    let redial = moved || changesClients(changed);
     for (const { workload, ports } of this.#running.values()) {
       for (const [port, sidecar] of ports) {
-        const [was, is] = [
-          before.peerAuthentication(workload, port).mode,
-          this.#compiled.peerAuthentication(workload, port).mode,
-        ];
-        if (was === is && !moved) continue;
+        if (!moved && !acceptsAnew(before, this.#compiled, { workload, port })) continue;
         redial = true;
         (await sidecar).closeConnections();
       }
@@ -332,25 +328,7 @@ export class Simulation implements AsyncDisposable {
   /** The port through which real programs call out as `workload`. @throws MeshError `ERR_REQUEST_INVALID` */
   async outbound(workload: string): Promise<Address> {
     this.#assertOpen();
-    return (await this.#outbound(this.#find(workload))).address;
-  }
-
-  #outbound(running: RunningWorkload): Promise<ClientSidecar> {
-    const known = this.#outbounds.get(running.name) ?? this.#listenOutbound(running);
-    this.#outbounds.set(running.name, known);
-    return known;
-  }
-
-  #listenOutbound({ name }: RunningWorkload): Promise<ClientSidecar> {
-    const opening = ClientSidecar.listen({
-      workload: name,
-      exchanges: this.#exchanges,
-      departure: () => this.#departure(name),
-      resolve: (to, namespace) => this.#targets.resolve(to, namespace),
-      listenPort: this.#options.listen?.[name],
-    });
-    this.#disposal.defer(async () => (await opening.catch(() => undefined))?.close());
-    return opening;
+    return (await this.#outbound.of(this.#find(workload).name)).address;
   }
 
   /**
@@ -359,26 +337,12 @@ export class Simulation implements AsyncDisposable {
    */
   async forward(from: string, to: string, listenPort?: number): Promise<PortForward> {
     this.#assertOpen();
-    const sidecar = await this.#outbound(this.#find(from));
-    const forward = await sidecar.forward(to, listenPort);
-    this.#disposal.defer(() => forward.close());
-    return forward;
+    return this.#outbound.forward(this.#find(from).name, to, listenPort);
   }
 
   /** The ends of a flow, as events name them. */
-  ends(
-    from: string,
-    to: string,
-  ): { readonly source: PeerRef; readonly destination: PeerRef; readonly service: ServiceRef } {
-    const source = this.#find(from).workload;
-    const target = this.#targets.resolve(to, source.namespace);
-    if ('kind' in target) throw new MeshError('ERR_REQUEST_INVALID', target.detail);
-    const { workload } = target;
-    return {
-      source: { workload: { namespace: source.namespace, name: source.name } },
-      destination: { workload: { namespace: workload.namespace, name: workload.name } },
-      service: serviceRefOf(target),
-    };
+  ends(from: string, to: string): FlowEnds {
+    return this.#targets.ends(this.#find(from).workload, to);
   }
 
   /** The SPIFFE ID of a workload's certificate; without one, the ID it is to have. */
@@ -508,8 +472,4 @@ export class Simulation implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function isClientSide(ref: PolicyRef): boolean {
-  return ref.kind === 'DestinationRule' || ref.kind === 'ServiceEntry' || ref.kind === 'WorkloadEntry';
 }

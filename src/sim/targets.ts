@@ -2,7 +2,7 @@
  * Which service, endpoint and workload a caller's `to` means.
  * @module
  */
-import { didYouMean, MeshError, type ServiceRef } from '../core/index.ts';
+import { didYouMean, MeshError, type PeerRef, type ServiceRef } from '../core/index.ts';
 import type { Workload } from '../istio/index.ts';
 import type { CompiledMesh, Endpoint, RegisteredService } from '../policy/index.ts';
 import { OUTSIDE_NAMESPACE, outsideEndpoint, OutsidePlaces, passthroughService } from './outside.ts';
@@ -25,6 +25,13 @@ export interface NoTarget {
 
 export function serviceRefOf({ service, servicePort }: Target): ServiceRef {
   return { host: service.host, namespace: service.namespace, name: service.name, port: servicePort };
+}
+
+/** The ends of a flow, as events name them. */
+export interface FlowEnds {
+  readonly source: PeerRef;
+  readonly destination: PeerRef;
+  readonly service: ServiceRef;
 }
 
 /** Finds workloads by name, quickly, for one compiled configuration. */
@@ -71,6 +78,18 @@ export class TargetIndex {
       );
     }
     return found;
+  }
+
+  /** @throws MeshError `ERR_REQUEST_INVALID` where `to` leads nowhere */
+  ends(source: Workload, to: string): FlowEnds {
+    const target = this.resolve(to, source.namespace);
+    if ('kind' in target) throw new MeshError('ERR_REQUEST_INVALID', target.detail);
+    const { workload } = target;
+    return {
+      source: { workload: { namespace: source.namespace, name: source.name } },
+      destination: { workload: { namespace: workload.namespace, name: workload.name } },
+      service: serviceRefOf(target),
+    };
   }
 
   /**
