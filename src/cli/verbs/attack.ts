@@ -39,7 +39,8 @@ interface RunFlags {
 export function attackVerb(program: Command): void {
   const command = program
     .command('attack')
-    .description('adversaries on the links of a mesh, with credentials they should not have');
+    .description('adversaries on the links of a mesh, with credentials they should not have')
+    .addHelpText('after', '\nExample:\n  $ meshproof attack run --all');
   command
     .command('list')
     .description('every attack, what protects against it, and what is broken in its twin')

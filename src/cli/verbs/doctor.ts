@@ -11,7 +11,10 @@ import { paintFor } from '../render/paint.ts';
 import { renderTable } from '../render/table.ts';
 
 export function doctorVerb(program: Command): void {
-  const command = program.command('doctor').description('look at the runtime this mesh runs on');
+  const command = program
+    .command('doctor')
+    .description('look at the runtime this mesh runs on')
+    .addHelpText('after', '\nExample:\n  $ meshproof doctor tls');
   command
     .command('tls')
     .description('resume TLS sessions of clients that should no longer get in: node:tls beside the wire')

@@ -36,12 +36,12 @@ export function serveVerb(program: Command): void {
       'after',
       `
 Examples:
-  meshproof serve                                           the shop, until Ctrl-C
-  meshproof serve -f k8s --port default/api-gateway:8080=18080
-  meshproof serve --identity default/frontend=./id          then, at a STRICT port:
+  $ meshproof serve                                           the shop, until Ctrl-C
+  $ meshproof serve -f k8s --port default/api-gateway:8080=18080
+  $ meshproof serve --identity default/frontend=./id          then, at a STRICT port:
     curl --cert id/cert.pem --key id/key.pem --cacert id/ca.pem …
   curl -x http://127.0.0.1:PORT http://user-service/users/1  as the workload whose calls go out at PORT
-  meshproof serve -o json | jq -c                           one line once all ports answer, then one event a line
+  $ meshproof serve -o json | jq -c                           one line once all ports answer, then one event a line
 
 SIGINT and SIGTERM end it.`,
     )
