@@ -118,6 +118,10 @@ function settleOnce(
   };
   socket.once(completed, () => settle(verdict()));
   socket.on('error', (error) => (failure ??= error));
+  // On a socket that may be half open nobody else would close a handshake whose other half is gone.
+  socket.once('end', () => {
+    if (!settled) socket.destroy();
+  });
   socket.once('close', () => {
     const reason = reasonOf(failure, failure === undefined ? 'connection_closed' : 'tls_error');
     const detail = failure === undefined ? 'the peer closed during the handshake' : detailOf(failure);
