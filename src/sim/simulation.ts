@@ -5,14 +5,7 @@
  * probes, retries beyond their mark in the response flags.
  * @module
  */
-import {
-  DisposeStack,
-  EventLog,
-  InvariantError,
-  MeshError,
-  Rng,
-  type WorkloadRef,
-} from '../core/index.ts';
+import { DisposeStack, EventLog, InvariantError, MeshError, Rng, type WorkloadRef } from '../core/index.ts';
 import { parseTrustDomain, type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { DEFAULT_ROTATION_POLICY, type Svid } from '../pki/index.ts';
