@@ -248,6 +248,7 @@ export class Simulation implements AsyncDisposable {
     this.#authentication = compileRequestAuthentication(config, jwks && { jwks });
     this.#targets = new TargetIndex(this.#compiled, this.#outside);
     this.#policies = new Map();
+    this.#exchanges.forgetWays();
     const { trustDomain, trustDomainAliases, caTrustDomains } = config.settings;
     this.ca.accept(parseTrustDomain(trustDomain), [...trustDomainAliases, ...caTrustDomains]);
     this.events.append({ kind: 'config.changed', ...changed });
