@@ -60,8 +60,27 @@ export interface Exchanged {
   readonly answer?: HttpAnswer;
 }
 
+/** How a request leaves and where it goes. */
+interface Passage {
+  readonly departure: Departure;
+  readonly target: Target;
+  readonly route: OutboundRoute;
+  readonly hop: 'http' | 'tcp' | undefined;
+  /** Over a connection that is closed afterwards. */
+  readonly once: boolean;
+}
+
+const WAYS_MAX = 10_000;
+
+function wayKey({ from, to, host, protocol }: MeshRequest): string | undefined {
+  return typeof from === 'string' ? `${from} ${to} ${host ?? ''} ${protocol ?? ''}` : undefined;
+}
+
 export class Exchanges {
   readonly #port: ExchangePort;
+  /** Ways that hold until the configuration changes. */
+  readonly #ways = new Map<string, Passage>();
+  #generation = 0;
   #callers = 0;
 
   constructor(port: ExchangePort) {
@@ -71,23 +90,45 @@ export class Exchanges {
   /** @throws MeshError `ERR_REQUEST_INVALID` */
   async request(request: MeshRequest, marks: ExchangeMarks): Promise<Exchanged> {
     const { events } = this.#port;
-    const departure = await this.#port.departure(request.from);
-    const target = this.#port.resolve(request.to, departure.namespace);
-    if ('kind' in target) return { outcome: this.#nowhere(target, departure) };
-    const speaks = request.protocol ?? defaultProtocol(target);
-    const shape: CallShape = { speaks, host: request.host ?? target.host };
-    const route = departure.route(target, await this.#port.address(target), shape);
+    const known = this.#knownWay(request);
+    const way = known ?? (await this.#way(request));
+    if ('kind' in way) return { outcome: way.outcome };
+    const { departure, target } = way;
     const once = departure.oneShot || marks.fresh === true;
-    const exchanged = await this.#send(request, {
-      departure,
-      target,
-      once,
-      route: once ? this.#ownRoute(route) : route,
-    });
-    const delayMs = this.#port.delayMs(route.link);
+    const exchanged = await this.#send(request, once ? { ...way, once, route: this.#ownRoute(way.route) } : way);
+    const delayMs = this.#port.delayMs(way.route.link);
     const outcome = delayMs > 0 ? { ...exchanged.outcome, durationMs: delayMs } : exchanged.outcome;
     reportExchange(events, request, { departure, target, outcome, flow: marks.flow });
     return { ...exchanged, outcome };
+  }
+
+  /** The configuration has changed: ways are found anew. */
+  forgetWays(): void {
+    this.#generation += 1;
+    this.#ways.clear();
+  }
+
+  #knownWay(request: MeshRequest): Passage | undefined {
+    const key = wayKey(request);
+    return key === undefined ? undefined : this.#ways.get(key);
+  }
+
+  async #way(request: MeshRequest): Promise<Passage | { readonly kind: 'nowhere'; readonly outcome: Outcome }> {
+    const generation = this.#generation;
+    const departure = await this.#port.departure(request.from);
+    const target = this.#port.resolve(request.to, departure.namespace);
+    if ('kind' in target) return { kind: 'nowhere', outcome: this.#nowhere(target, departure) };
+    const speaks = request.protocol ?? defaultProtocol(target);
+    const address = await this.#port.address(target);
+    const route = departure.route(target, address, { speaks, host: request.host ?? target.host });
+    const way: Passage = { departure, target, route, hop: departure.hop(target, 'http'), once: false };
+    const key = wayKey(request);
+    // Not one that was found in a configuration that has been replaced meanwhile.
+    if (key !== undefined && !departure.oneShot && generation === this.#generation) {
+      if (this.#ways.size >= WAYS_MAX) this.#ways.clear();
+      this.#ways.set(key, way);
+    }
+    return way;
   }
 
   #ownRoute(route: OutboundRoute): OutboundRoute {
@@ -98,22 +139,16 @@ export class Exchanges {
     return unresolved({ kind, detail, viaSidecar: departure.viaSidecar, registryOnly: this.#port.registryOnly() });
   }
 
-  async #send(
-    request: MeshRequest,
-    way: {
-      readonly departure: Departure;
-      readonly target: Target;
-      readonly route: OutboundRoute;
-      readonly once: boolean;
-    },
-  ): Promise<Exchanged> {
-    const { departure, target, route, once } = way;
+  async #send(request: MeshRequest, way: Passage): Promise<Exchanged> {
+    const { target, route, once, hop } = way;
     const { ledger, pool } = this.#port;
     const given = request.headers?.['x-request-id'];
     const requestId = typeof given === 'string' ? given : this.#port.requestId();
     const requested = ledger.open(requestId);
-    const hop = departure.hop(target, 'http');
-    const headers = hop === 'http' ? withoutClientCertificate(lowerNames(request.headers)) : request.headers;
+    const headers =
+      hop === 'http' && request.headers !== undefined
+        ? withoutClientCertificate(lowerNames(request.headers))
+        : request.headers;
     try {
       const answer = await pool.request(route, {
         method: request.method ?? 'GET',

@@ -265,6 +265,7 @@ export class Simulation implements AsyncDisposable {
     this.#authentication = compileRequestAuthentication(config, jwks && { jwks });
     this.#targets = new TargetIndex(this.#compiled, this.#outside);
     this.#policies = new Map();
+    this.#exchanges.forgetWays();
     this.ca.accept(parseTrustDomain(config.settings.trustDomain), acceptedTrustDomains(config.settings));
     this.events.append({ kind: 'config.changed', ...changed });
     const moved = trustMoved(before.config, config);
