@@ -308,10 +308,10 @@ export class Simulation implements AsyncDisposable {
     return this.#exchanges.drain(from, to);
   }
 
-  /** Virtual time by which an exchange between the two takes longer at present. */
-  async delayMs(from: string, to: string): Promise<number> {
+  /** Draws the virtual time by which one exchange between the two takes longer at present. */
+  async delays(from: string, to: string): Promise<() => number> {
     const route = (await this.way(from, to))?.route;
-    return route === undefined ? 0 : this.seam.virtualDelayMs(route.link);
+    return () => (route === undefined ? 0 : this.seam.virtualDelayMs(route.link));
   }
 
   /** How a call would leave and where it would arrive; nothing where `to` leads nowhere. */

@@ -48,8 +48,8 @@ export interface TrafficPort {
   openConnections(from: string, to: string, count: number): Promise<number>;
   connections(from: string, to: string): Promise<number>;
   closeConnections(from: string, to: string): Promise<void>;
-  /** Virtual time by which an exchange takes longer at present: faults on the link. */
-  delayMs(from: string, to: string): Promise<number>;
+  /** Draws the virtual time by which one exchange takes longer at present: faults on the link. */
+  delays(from: string, to: string): Promise<() => number>;
   /** The ends of a flow, as events name them. */
   ends(
     from: string,
@@ -156,10 +156,8 @@ export class TrafficFlow {
 
   async #latencies(requests: number): Promise<readonly LatencySample[]> {
     const { from, to } = this.#options;
-    const delayed: LatencySample[] = [];
-    for (const { ms, count } of drawLatencies(this.#profile, requests, this.#rng))
-      delayed.push({ ms: ms + (await this.#mesh.delayMs(from, to)), count });
-    return delayed;
+    const delayMs = await this.#mesh.delays(from, to);
+    return drawLatencies(this.#profile, requests, this.#rng).map(({ ms, count }) => ({ ms: ms + delayMs(), count }));
   }
 }
 
