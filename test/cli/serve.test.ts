@@ -149,7 +149,9 @@ describe.skipIf(!HAS.curl)('curl', () => {
     });
     expect((await curl('-k', '--http1.1', ...held, '-o', '/dev/null', '-w', CODE, `https://${at}`)).out).toBe('200');
     const plain = await curl('-w', CODE, `http://${at}`);
-    expect(plain).toEqual({ code: 56, out: '000' });
+    expect(plain.out).toBe('000');
+    // Reset or closed, as the kernel finds unread bytes.
+    expect([52, 56]).toContain(plain.code);
     const bare = await curl('-k', '-w', CODE, `https://${at}`);
     expect(bare.out).toBe('000');
     // curl meets the alert while it sends (55), while it receives (35, 56), or finds the stream cut short (16, 18, 52, 92).
