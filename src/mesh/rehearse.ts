@@ -46,7 +46,7 @@ export interface RehearsalOptions {
   readonly seed?: string;
   /** @defaultValue one minute */
   readonly probeIntervalMs?: number;
-  /** How long a flow goes without a new connection where nothing changes. @defaultValue 15 min */
+  /** How long a flow goes without a new connection where nothing changes. @defaultValue one hour */
   readonly freshIntervalMs?: number;
   /**
    * Try a workload's flows over new connections a second before it means to renew, when its certificate is oldest.

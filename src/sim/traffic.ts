@@ -4,7 +4,7 @@
  * Once a minute each flow sends one real request over its keep-alive connections and records the minute's whole volume
  * with the outcome that request had; volume, errors and latencies are drawn from the service's profile, so the cost
  * does not grow with the rate. After every change that could matter to it (a new certificate at either end, other
- * roots, an expiry, a clock that was set, a new configuration), and every quarter of an hour, the request goes over a connection of its own.
+ * roots, an expiry, a clock that was set, a new configuration), and every hour, the request goes over a connection of its own.
  *
  * A flow that cannot open a new connection counts as down, and its open connections are closed: Envoy would keep them,
  * but no fleet lives on the connections it once had. While it is down every probe is a new connection.
@@ -14,6 +14,7 @@ import {
   addMs,
   type CertificateIssued,
   type EventLog,
+  HOUR_MS,
   type LatencySample,
   MINUTE_MS,
   type PeerRef,
@@ -33,12 +34,12 @@ export interface TrafficFlowOptions {
   readonly request?: Omit<MeshRequest, 'from' | 'to'>;
   /** Keep-alive connections of this flow. */
   readonly connections: number;
-  /** How long it goes without a new connection. @defaultValue 15 min */
+  /** How long it goes without a new connection. @defaultValue one hour */
   readonly freshIntervalMs?: number;
 }
 
 /** How long a flow goes without a new connection unless it says otherwise. */
-export const FRESH_CONNECTION_INTERVAL_MS: number = 15 * MINUTE_MS;
+export const FRESH_CONNECTION_INTERVAL_MS: number = HOUR_MS;
 /** How often volume is recorded and vouched for unless asked otherwise. */
 export const PROBE_INTERVAL_MS: number = MINUTE_MS;
 
