@@ -5,12 +5,13 @@
  * most 0.25 µs; 10,000 rules at most four times the cost of two. Not asked: reading YAML (bench `start` has it).
  * @module
  */
+import { setFlagsFromString } from 'node:v8';
 import type { Aim, Bench, BenchContext, Curve, Findings, Skipped, Table } from '../bench.ts';
 import { bytesAllocated, perFastCall } from '../calibration.ts';
 import { optionalPackage } from '../optional-package.ts';
 import { measurementOf, takeTurns } from '../rounds.ts';
 import { growingSeries } from '../growing-series.ts';
-import { casbin, cedar, type Decide, extra, type ExtraDecider, meshproof } from './contenders.ts';
+import { casbin, cedar, type CedarLibrary, type Decide, extra, type ExtraDecider, meshproof } from './contenders.ts';
 import { jsonLines } from './json-lines.ts';
 import { BRIEF, type Question, QUESTIONS, type World, worldOf } from './worlds.ts';
 
@@ -69,12 +70,21 @@ async function packages(
 ): Promise<{ readonly peers: ReadonlyMap<string, Peer>; readonly skipped: readonly Skipped[] }> {
   const [one, two] = [
     await optionalPackage('casbin', () => import('casbin')),
-    await optionalPackage('@cedar-policy/cedar-wasm', () => import('@cedar-policy/cedar-wasm/nodejs')),
+    await optionalPackage('@cedar-policy/cedar-wasm', loadCedar),
   ];
   const peers = new Map<string, Peer>(others.map((other) => [other.name, (world) => extra(world, other)]));
   if (one.ok) peers.set('casbin', (world) => casbin(one.value, world));
   if (two.ok) peers.set('Cedar (wasm)', (world) => cedar(two.value, world));
   return { peers, skipped: [one, two].flatMap((each) => (each.ok ? [] : [each.skipped])) };
+}
+
+/**
+ * V8 inlines calls of WebAssembly into hot JavaScript. Where that is deoptimised while a function that returns a
+ * reference is called (all of Cedar's are), Node 20 aborts: `unreachable code`, in `TranslatedValueForWasmReturnKind`.
+ */
+function loadCedar(): Promise<CedarLibrary> {
+  setFlagsFromString('--no-turbo-inline-js-wasm-calls');
+  return import('@cedar-policy/cedar-wasm/nodejs');
 }
 
 /** Until the compiler is done. */

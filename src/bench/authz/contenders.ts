@@ -16,7 +16,7 @@ import { type AuthorizationRequest, compileAuthorization } from '../../policy/in
 import type { SimpleRequest, SimpleRule, World } from './worlds.ts';
 
 type CasbinLibrary = Pick<typeof casbinPackage, 'newEnforcer' | 'newModelFromString'>;
-type CedarLibrary = Pick<typeof cedarPackage, 'preparsePolicySet' | 'statefulIsAuthorized'>;
+export type CedarLibrary = Pick<typeof cedarPackage, 'preparsePolicySet' | 'statefulIsAuthorized'>;
 
 /** Whether the world's request of this index is allowed. What a contender is asked with is made beforehand. */
 export type Decide = (index: number) => boolean;
