@@ -21,6 +21,7 @@ import type { Application, ApplicationOption, ApplicationServer } from './applic
 
 /** Applications get at most this much body: a bound against memory, not a limit of Istio's. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
+const NO_BODY = new Uint8Array();
 
 export class ApplicationPort implements AsyncDisposable {
   readonly #server: ApplicationServer;
@@ -129,7 +130,7 @@ export function answer(application: Application, exchange: InboundExchange, seen
   // As a server does whose handler throws: its caller is answered, other requests go on.
   const failed = (error: unknown): void =>
     exchange.reply({ status: 500, body: `the application failed: ${messageOf(error)}` });
-  if (!exchange.hasBody) return respond(new Uint8Array());
+  if (!exchange.hasBody) return respond(NO_BODY);
   return exchange.body(BODY_BYTES_MAX).then(
     (body) => {
       onBody?.(body.length);

@@ -128,7 +128,7 @@ class OutboundCalls {
       await this.#upgrade(exchange, to, path);
       return;
     }
-    const body = exchange.hasBody ? await exchange.body(BODY_BYTES_MAX).catch(() => undefined) : new Uint8Array();
+    const body = exchange.hasBody ? await exchange.body(BODY_BYTES_MAX).catch(() => undefined) : NO_BODY;
     if (body === undefined) {
       exchange.reply(localReply(exchange.headers, { status: 413, body: 'Payload Too Large' }));
       return;
@@ -201,6 +201,7 @@ class OutboundCalls {
 }
 
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
+const NO_BODY = new Uint8Array();
 
 function respond(exchange: InboundExchange, answer: HttpAnswer | undefined, outcome: Outcome): void {
   if (answer?.ok === true) {

@@ -41,6 +41,13 @@ export class ExchangeLedger {
   }
 
   close(requestId: string): void {
+    const record = this.#records.get(requestId);
+    // A Map that entries come and go in keeps old ones alive for the garbage collector: they had better be empty.
+    if (record !== undefined) {
+      delete record.connection;
+      delete record.asked;
+      delete record.decision;
+    }
     this.#records.delete(requestId);
   }
 

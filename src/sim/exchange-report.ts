@@ -19,10 +19,12 @@ export interface ExchangeFacts {
 export function reportExchange(events: EventLog, request: MeshRequest, facts: ExchangeFacts): void {
   const { departure, target, outcome, flow } = facts;
   const { connection } = outcome;
-  const ends = reportRefusal(events, { departure, target, outcome });
+  const { source, destination, service } = reportRefusal(events, { departure, target, outcome });
   events.append({
     kind: 'request.completed',
-    ...ends,
+    source,
+    destination,
+    service,
     method: request.method ?? 'GET',
     path: request.path ?? '/',
     status: outcome.status,
@@ -47,9 +49,20 @@ interface Ends {
   readonly service: ServiceRef;
 }
 
-function reportRefusal(events: EventLog, { departure, target, outcome }: Omit<ExchangeFacts, 'flow'>): Ends {
-  const { connection, refusal } = outcome;
-  const { serverPrincipal, clientPrincipal } = connection;
+/** The latest ends on each target: the log keeps them, so those of a run of requests had better be the same objects. */
+const known = new WeakMap<Target, { readonly departure: Departure; readonly ends: Ends }>();
+
+function endsOf({ departure, target, outcome }: Omit<ExchangeFacts, 'flow'>): Ends {
+  const { serverPrincipal, clientPrincipal } = outcome.connection;
+  const latest = known.get(target);
+  if (
+    latest !== undefined &&
+    latest.departure === departure &&
+    latest.ends.source.principal === clientPrincipal &&
+    latest.ends.destination.principal === serverPrincipal
+  ) {
+    return latest.ends;
+  }
   const { namespace, name } = target.workload;
   const destination: PeerRef = {
     workload: { namespace, name },
@@ -59,8 +72,15 @@ function reportRefusal(events: EventLog, { departure, target, outcome }: Omit<Ex
     ...departure.peer,
     ...(clientPrincipal === undefined ? {} : { principal: clientPrincipal }),
   };
-  const service = serviceRefOf(target);
-  const ends = { source, destination, service };
+  const ends = { source, destination, service: serviceRefOf(target) };
+  known.set(target, { departure, ends });
+  return ends;
+}
+
+function reportRefusal(events: EventLog, facts: Omit<ExchangeFacts, 'flow'>): Ends {
+  const { target, outcome } = facts;
+  const { refusal } = outcome;
+  const ends = endsOf(facts);
   const denial = outcome.status === 0 && outcome.result === 'deny' ? DENIED : undefined;
   const found = refusal ?? denial;
   if (found !== undefined) {
@@ -88,8 +108,8 @@ export function unresolved(call: {
 }): Outcome {
   const { kind, detail, viaSidecar, registryOnly } = call;
   // ALLOW_ANY lets the call out; there is nobody outside.
-  const known = kind === 'no-endpoints' ? NO_HEALTHY_UPSTREAM : registryOnly ? BLACK_HOLE : connectionFailure();
-  const seen = viaSidecar ? known : { status: 0, flags: '-', details: detail, body: '' };
+  const local = kind === 'no-endpoints' ? NO_HEALTHY_UPSTREAM : registryOnly ? BLACK_HOLE : connectionFailure();
+  const seen = viaSidecar ? local : { status: 0, flags: '-', details: detail, body: '' };
   return {
     result: 'unreachable',
     ...seen,

@@ -25,7 +25,9 @@ export class VirtualClock {
   #now: Instant;
   #order = 0;
   readonly #heap: Planned[] = [];
-  readonly #inFlight = new Set<Promise<unknown>>();
+  // A count, no Set: one that promises come and go in keeps old ones alive for the garbage collector.
+  #inFlight = 0;
+  readonly #drained: (() => void)[] = [];
   #advancing: Promise<void> = Promise.resolve();
 
   constructor(start: Instant) {
@@ -53,12 +55,12 @@ export class VirtualClock {
 
   /** Time does not move on before `work` has settled. Returns `work`. */
   track<T>(work: Promise<T>): Promise<T> {
-    const settled = work.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#inFlight.add(settled);
-    void settled.then(() => this.#inFlight.delete(settled));
+    const settle = (): void => {
+      this.#inFlight -= 1;
+      if (this.#inFlight === 0) for (const wake of this.#drained.splice(0)) wake();
+    };
+    this.#inFlight += 1;
+    work.then(settle, settle);
     return work;
   }
 
@@ -99,7 +101,7 @@ export class VirtualClock {
   }
 
   async #drain(): Promise<void> {
-    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
   }
 
   #dropCancelled(): void {

@@ -66,8 +66,8 @@ export async function bareWays({ server, client }: Identities): Promise<readonly
   ];
 }
 
-async function answerOf(pool: Pool): Promise<void> {
-  const { statusCode, body } = await pool.request({ method: 'GET', path: PATH, headers: { host: 'backend' } });
+async function answerOf(pool: Pool, host = 'backend'): Promise<void> {
+  const { statusCode, body } = await pool.request({ method: 'GET', path: PATH, headers: { host } });
   if (statusCode !== 200 || (await body.text()) !== BODY) throw new Error(`answered ${statusCode}`);
 }
 
@@ -88,11 +88,11 @@ export async function meshWay(): Promise<Way> {
 }
 
 /** A plaintext client of a proxy that listens on this port. */
-export function throughProxy(name: string, port: number, close: () => Promise<void>): Way {
+export function throughProxy(name: string, port: number, close: () => Promise<void>, host?: string): Way {
   const pool = new Pool(`http://127.0.0.1:${port}`, { connections: CONCURRENCY });
   return {
     name,
-    request: () => answerOf(pool),
+    request: () => answerOf(pool, host),
     async [Symbol.asyncDispose]() {
       await pool.destroy();
       await close();

@@ -57,6 +57,7 @@ const TABLES: Readonly<Record<BenchTopic, readonly (readonly [title: string, mea
       'Requests over 16 open connections of mutual TLS',
       ['undici over mutual TLS', 'node:https over mutual TLS', 'mesh.request'],
     ],
+    ['Requests through a proxy over 16 connections', ['bare proxy, mutual TLS behind', 'outbound port of a workload']],
     ["The brief's mesh, 0.25 virtual hours from start to finish", ['meshproof']],
     ['Memory with every link connected', ['3 workloads']],
   ],
