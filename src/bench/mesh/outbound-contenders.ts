@@ -3,7 +3,7 @@
  * port through which a workload's programs call out.
  * @module
  */
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { Pool } from 'undici';
 import { DisposeStack } from '../../core/index.ts';
@@ -25,15 +25,17 @@ export async function bareProxyWay({ server, client }: Identities): Promise<Way>
   const trust = { ...client, rejectUnauthorized: true, checkServerIdentity: () => undefined };
   const upstream = new Pool(`https://127.0.0.1:${port}`, { connections: CONCURRENCY, connect: trust });
   stack.defer(() => upstream.destroy());
-  const proxy = createHttpServer((request, response) => {
-    upstream
-      .request({ method: 'GET', path: request.url ?? '/', headers: { host: 'backend' } })
-      .then(async ({ statusCode, body }) => {
-        response.statusCode = statusCode;
-        response.end(Buffer.from(await body.arrayBuffer()));
-      })
-      .catch(() => response.destroy());
-  });
+  const forward = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      const path = request.url ?? '/';
+      const { statusCode, body } = await upstream.request({ method: 'GET', path, headers: { host: 'backend' } });
+      response.statusCode = statusCode;
+      response.end(Buffer.from(await body.arrayBuffer()));
+    } catch {
+      response.destroy();
+    }
+  };
+  const proxy = createHttpServer((request, response) => void forward(request, response));
   return throughProxy(BARE_PROXY, await listenOn(proxy, stack), () => stack.close());
 }
 
