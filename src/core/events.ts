@@ -233,8 +233,9 @@ export class EventLog implements Iterable<MeshEvent> {
     this.#now = now;
   }
 
+  /** Stamps `event` itself: the log keeps it, whoever made it lets go of it. */
   append(event: NewMeshEvent): MeshEvent {
-    const stamped = { ...event, at: this.#now(), seq: this.#seq++ } as MeshEvent;
+    const stamped = Object.assign(event, { at: this.#now(), seq: this.#seq++ }) as MeshEvent;
     this.#events.push(stamped);
     for (const read of this.#readers) read(stamped);
     return stamped;

@@ -105,11 +105,11 @@ export interface MeshOptions {
 export class Mesh implements AsyncDisposable {
   readonly #simulation: Simulation;
   readonly #metrics = new ServiceMetricsFold();
-  readonly #subscription: Disposable;
+  /** Events already in `#metrics`. */
+  #folded = 0;
 
   private constructor(simulation: Simulation) {
     this.#simulation = simulation;
-    this.#subscription = simulation.events.subscribe((event) => this.#metrics.add(event));
   }
 
   /** @throws MeshError `ERR_CONFIG_…` when the configuration is refused, `ERR_TIME_SYNTAX`, `ERR_WIRE_LISTEN` */
@@ -263,12 +263,14 @@ export class Mesh implements AsyncDisposable {
 
   /** What each service has seen so far. */
   serviceMetrics(): ServiceMetrics[] {
+    const events = this.#simulation.events.all();
+    this.#metrics.addAll(events.slice(this.#folded));
+    this.#folded = events.length;
     return [...this.#metrics.snapshot()];
   }
 
   /** Closes every socket and timer. Idempotent. */
   async close(): Promise<void> {
-    this.#subscription[Symbol.dispose]();
     await this.#simulation.close();
   }
 

@@ -2,11 +2,12 @@
  * What the log says of one request once it is over, and the outcome of a request that had nowhere to go.
  * @module
  */
-import type { EventLog, PeerRef, ServiceRef } from '../core/index.ts';
+import type { EventLog, PeerRef, RequestCompleted, ServiceRef } from '../core/index.ts';
 import { BLACK_HOLE, connectionFailure, NO_HEALTHY_UPSTREAM } from '../policy/index.ts';
 import type { Departure } from './departures.ts';
 import type { MeshRequest, Outcome } from './request.ts';
 import { serviceRefOf, type Target } from './targets.ts';
+import type { Writable } from './writable.ts';
 
 export interface ExchangeFacts {
   readonly departure: Departure;
@@ -20,7 +21,7 @@ export function reportExchange(events: EventLog, request: MeshRequest, facts: Ex
   const { departure, target, outcome, flow } = facts;
   const { connection } = outcome;
   const { source, destination, service } = reportRefusal(events, { departure, target, outcome });
-  events.append({
+  const completed: Writable<Omit<RequestCompleted, 'at' | 'seq'>> = {
     kind: 'request.completed',
     source,
     destination,
@@ -33,9 +34,10 @@ export function reportExchange(events: EventLog, request: MeshRequest, facts: Ex
     authority: request.host ?? target.host,
     security: connection.security,
     determining: outcome.decidedBy,
-    ...(outcome.durationMs === undefined ? {} : { durationMs: outcome.durationMs }),
-    ...(flow === undefined ? {} : { flow }),
-  });
+  };
+  if (outcome.durationMs !== undefined) completed.durationMs = outcome.durationMs;
+  if (flow !== undefined) completed.flow = flow;
+  events.append(completed);
 }
 
 /** A raw connection: that it was opened is its server's to tell. */

@@ -28,6 +28,7 @@ import {
 import type { HttpAnswer, InboundRefusal, OutboundConnection, OutboundFailure } from '../wire/index.ts';
 import type { ExchangeRecord } from './exchange-ledger.ts';
 import type { Outcome, OutcomeConnection, OutcomeResult, Refusal } from './request.ts';
+import type { Writable } from './writable.ts';
 
 /** What the application behind a client sidecar sees of a failed call. */
 export function seenThroughSidecar(failure: OutboundFailure, refusal: InboundRefusal | undefined): LocalAnswer {
@@ -90,21 +91,22 @@ function answered(answer: HttpAnswer & { readonly ok: true }, { record, refusal 
   const denied = record.details !== undefined || decision?.decision === 'deny';
   const misread = !record.reached && !denied;
   const details = record.details ?? decision?.trace.detail ?? (misread ? CODEC_ERROR.details : 'via_upstream');
-  return {
+  const outcome: Writable<Outcome> = {
     result: denied ? 'deny' : record.reached ? 'allow' : 'unreachable',
     status: answer.status,
     flags: '-',
     details,
     headers: answer.headers,
-    ...(answer.trailers === undefined ? {} : { trailers: answer.trailers }),
     body: UTF8.decode(answer.body),
-    decidedBy: decision?.determining ?? [],
+    decidedBy: decision?.determining ?? noPolicies,
     reason: reasonOf(record, denied),
-    ...(record.asked === undefined ? {} : { asked: record.asked }),
-    ...(decision === undefined ? {} : { decision }),
     connection: connectionOf(answer.connection, record),
-    ...(misread && refusal !== undefined ? { refusal: serverRefusal(refusal, record) } : {}),
   };
+  if (answer.trailers !== undefined) outcome.trailers = answer.trailers;
+  if (record.asked !== undefined) outcome.asked = record.asked;
+  if (decision !== undefined) outcome.decision = decision;
+  if (misread && refusal !== undefined) outcome.refusal = serverRefusal(refusal, record);
+  return outcome;
 }
 
 function reasonOf(record: ExchangeRecord, denied: boolean): string {
@@ -212,12 +214,13 @@ export function connectionOf(connection: OutboundConnection, record: ExchangeRec
   const { security, principal, tlsVersion, resumed } = connection;
   const client = record.connection?.principal;
   const seen = record.connection?.security ?? security;
-  return {
+  const told: Writable<OutcomeConnection> = {
     // TLS that the server's sidecar did not see as such was ended by the application, which asks for no certificate.
     security: security === 'none' ? 'none' : seen === 'none' ? 'tls' : seen,
-    ...(principal === undefined ? {} : { serverPrincipal: principal }),
-    ...(client === undefined ? {} : { clientPrincipal: client }),
-    ...(tlsVersion === undefined ? {} : { tlsVersion }),
     resumed,
   };
+  if (principal !== undefined) told.serverPrincipal = principal;
+  if (client !== undefined) told.clientPrincipal = client;
+  if (tlsVersion !== undefined) told.tlsVersion = tlsVersion;
+  return told;
 }

@@ -32,6 +32,7 @@ import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
 import { headerLines, lastForwarded, receivedHeaders, withChanges } from './forwarded-headers.ts';
 import { localReply } from './local-reply.ts';
 import { TcpGate } from './tcp-gate.ts';
+import type { Writable } from './writable.ts';
 
 /** What the configuration says about one workload port. Replaced as a whole when the configuration changes. */
 export interface PortPolicy {
@@ -86,11 +87,14 @@ interface Passing {
   readonly auth?: RequestAuthAttributes;
 }
 
+type Peer = AuthorizationRequest & { readonly source: { readonly ip: string } };
+
 const RBAC_DENIED = 'RBAC: access denied';
 const NO_DETAILS = 'via_upstream';
 
 export class ServerSidecar implements AsyncDisposable {
   readonly #options: ServerSidecarOptions;
+  readonly #peers = new WeakMap<InboundConnection, Peer>();
   #listener: InboundListener | undefined;
 
   private constructor(options: ServerSidecarOptions) {
@@ -182,7 +186,10 @@ export class ServerSidecar implements AsyncDisposable {
     const { exchange, record, headers } = passing;
     const asked = this.#attributes(passing);
     const decision = policy.decide(asked);
-    if (record) Object.assign(record, { asked, decision });
+    if (record) {
+      record.asked = asked;
+      record.decision = decision;
+    }
     if (decision.decision === 'deny') {
       const { status } = decision;
       exchange.reply(localReply(headers, { status, body: status === FORBIDDEN ? RBAC_DENIED : '' }));
@@ -194,31 +201,31 @@ export class ServerSidecar implements AsyncDisposable {
 
   #attributes({ exchange, headers, path, auth }: Passing): AuthorizationRequest {
     const peer = this.#peer(exchange.connection);
-    return {
-      ...peer,
-      source: { ...peer.source, remoteIp: lastForwarded(headers['x-forwarded-for']) ?? peer.source.ip },
-      request: {
-        method: exchange.method,
-        ...(exchange.host === undefined ? {} : { host: exchange.host }),
-        path,
-        headers,
-        ...(auth === undefined ? {} : { auth }),
-      },
-    };
+    const { method, host } = exchange;
+    const request: Writable<NonNullable<AuthorizationRequest['request']>> = { method, path, headers };
+    if (host !== undefined) request.host = host;
+    if (auth !== undefined) request.auth = auth;
+    const remoteIp = lastForwarded(headers['x-forwarded-for']);
+    return { ...peer, source: { ...peer.source, remoteIp: remoteIp ?? peer.source.ip }, request };
   }
 
-  #peer({ source, remote, principal, sni }: InboundConnection): AuthorizationRequest & {
-    readonly source: { readonly ip: string };
-  } {
-    const { namespace, workload, port, ip } = this.#options;
-    return {
-      destination: { namespace, workload, port, ip },
-      source: {
-        ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
-        ip: source?.ip ?? remote.host,
-      },
-      ...(sni === undefined ? {} : { connection: { sni } }),
-    };
+  /** What policies are told of a connection: the same for all its requests. */
+  #peer(connection: InboundConnection): Peer {
+    let peer = this.#peers.get(connection);
+    if (peer === undefined) {
+      const { namespace, workload, port, ip } = this.#options;
+      const { source, remote, principal, sni } = connection;
+      peer = {
+        destination: { namespace, workload, port, ip },
+        source: {
+          ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
+          ip: source?.ip ?? remote.host,
+        },
+        ...(sni === undefined ? {} : { connection: { sni } }),
+      };
+      this.#peers.set(connection, peer);
+    }
+    return peer;
   }
 
   #serve(passing: Passing, decision?: Decision): void | Promise<void> {
