@@ -9,17 +9,17 @@
 import type { AuthorizationRequest, Decision } from '../policy/index.ts';
 import type { InboundConnection, InboundRefusal } from '../wire/index.ts';
 
-export interface ExchangeRecord {
-  connection?: InboundConnection;
-  asked?: AuthorizationRequest;
-  decision?: Decision;
+export class ExchangeRecord {
+  connection: InboundConnection | undefined;
+  asked: AuthorizationRequest | undefined;
+  decision: Decision | undefined;
   /** Access-log detail where something other than RBAC decided: a refused token, a path that cannot be normalised. */
-  details?: string;
-  reached: boolean;
+  details: string | undefined;
+  reached = false;
   /** Told once the server has made up its mind about a raw connection. */
-  onVerdict?: () => void;
+  onVerdict: (() => void) | undefined;
   /** Body bytes handed to the application. */
-  applicationBytes: number;
+  applicationBytes = 0;
 }
 
 /** What nobody asks for must not pile up. */
@@ -31,7 +31,7 @@ export class ExchangeLedger {
   readonly #refusals = new Map<number, InboundRefusal>();
 
   open(requestId: string): ExchangeRecord {
-    const record: ExchangeRecord = { reached: false, applicationBytes: 0 };
+    const record = new ExchangeRecord();
     this.#records.set(requestId, record);
     return record;
   }
@@ -44,9 +44,9 @@ export class ExchangeLedger {
     const record = this.#records.get(requestId);
     // A Map that entries come and go in keeps old ones alive for the garbage collector: they had better be empty.
     if (record !== undefined) {
-      delete record.connection;
-      delete record.asked;
-      delete record.decision;
+      record.connection = undefined;
+      record.asked = undefined;
+      record.decision = undefined;
     }
     this.#records.delete(requestId);
   }
@@ -56,7 +56,7 @@ export class ExchangeLedger {
     let record = this.#connections.get(id);
     if (record === undefined) {
       bound(this.#connections);
-      record = { reached: false, applicationBytes: 0 };
+      record = new ExchangeRecord();
       this.#connections.set(id, record);
     }
     return record;

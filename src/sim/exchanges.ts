@@ -18,7 +18,7 @@ import {
   type VerifyPeer,
 } from '../wire/index.ts';
 import { type CallShape, type Departure, isHttp2Port, type Way } from './departures.ts';
-import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
+import { type ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
 import { reportConnection, reportExchange, unresolved } from './exchange-report.ts';
 import { withoutClientCertificate } from './forwarded-headers.ts';
 import { converse } from './conversation.ts';
@@ -72,14 +72,38 @@ interface Passage {
 
 const WAYS_MAX = 10_000;
 
-function wayKey({ from, to, host, protocol }: MeshRequest): string | undefined {
-  return typeof from === 'string' ? `${from} ${to} ${host ?? ''} ${protocol ?? ''}` : undefined;
+/** Ways that hold until the configuration changes, by caller and by where the call goes. */
+class KnownWays {
+  readonly #byCaller = new Map<string, Map<string, Passage>>();
+  #size = 0;
+
+  get({ from, to, host, protocol }: MeshRequest): Passage | undefined {
+    return typeof from === 'string' ? this.#byCaller.get(from)?.get(goalOf(to, host, protocol)) : undefined;
+  }
+
+  set({ from, to, host, protocol }: MeshRequest, way: Passage): void {
+    if (typeof from !== 'string') return;
+    if (this.#size >= WAYS_MAX) this.clear();
+    let goals = this.#byCaller.get(from);
+    if (goals === undefined) this.#byCaller.set(from, (goals = new Map<string, Passage>()));
+    goals.set(goalOf(to, host, protocol), way);
+    this.#size += 1;
+  }
+
+  clear(): void {
+    this.#byCaller.clear();
+    this.#size = 0;
+  }
+}
+
+/** `to` itself where nothing else is said: a text that need not be put together and hashed for every request. */
+function goalOf(to: string, host: string | undefined, protocol: string | undefined): string {
+  return host === undefined && protocol === undefined ? to : `${to} ${host ?? ''} ${protocol ?? ''}`;
 }
 
 export class Exchanges {
   readonly #port: ExchangePort;
-  /** Ways that hold until the configuration changes. */
-  readonly #ways = new Map<string, Passage>();
+  readonly #ways = new KnownWays();
   #generation = 0;
   #callers = 0;
 
@@ -90,8 +114,7 @@ export class Exchanges {
   /** @throws MeshError `ERR_REQUEST_INVALID` */
   async request(request: MeshRequest, marks: ExchangeMarks): Promise<Exchanged> {
     const { events } = this.#port;
-    const known = this.#knownWay(request);
-    const way = known ?? (await this.#way(request));
+    const way = this.#ways.get(request) ?? (await this.#way(request));
     if ('kind' in way) return { outcome: way.outcome };
     const { departure, target } = way;
     const once = departure.oneShot || marks.fresh === true;
@@ -99,18 +122,14 @@ export class Exchanges {
     const delayMs = this.#port.delayMs(way.route.link);
     const outcome = delayMs > 0 ? { ...exchanged.outcome, durationMs: delayMs } : exchanged.outcome;
     reportExchange(events, request, { departure, target, outcome, flow: marks.flow });
-    return { ...exchanged, outcome };
+    const { answer } = exchanged;
+    return answer === undefined ? { outcome } : { outcome, answer };
   }
 
   /** The configuration has changed: ways are found anew. */
   forgetWays(): void {
     this.#generation += 1;
     this.#ways.clear();
-  }
-
-  #knownWay(request: MeshRequest): Passage | undefined {
-    const key = wayKey(request);
-    return key === undefined ? undefined : this.#ways.get(key);
   }
 
   async #way(request: MeshRequest): Promise<Passage | { readonly kind: 'nowhere'; readonly outcome: Outcome }> {
@@ -122,12 +141,8 @@ export class Exchanges {
     const address = await this.#port.address(target);
     const route = departure.route(target, address, { speaks, host: request.host ?? target.host });
     const way: Passage = { departure, target, route, hop: departure.hop(target, 'http'), once: false };
-    const key = wayKey(request);
     // Not one that was found in a configuration that has been replaced meanwhile.
-    if (key !== undefined && !departure.oneShot && generation === this.#generation) {
-      if (this.#ways.size >= WAYS_MAX) this.#ways.clear();
-      this.#ways.set(key, way);
-    }
+    if (!departure.oneShot && generation === this.#generation) this.#ways.set(request, way);
     return way;
   }
 
@@ -154,7 +169,7 @@ export class Exchanges {
         method: request.method ?? 'GET',
         path: request.path ?? '/',
         host: request.host ?? target.host,
-        headers: { ...headers, 'x-request-id': requestId },
+        headers: headers === undefined ? { 'x-request-id': requestId } : { ...headers, 'x-request-id': requestId },
         ...(request.body === undefined ? {} : { body: request.body }),
       });
       const record = this.#recordOf(answer, requested);
@@ -199,8 +214,7 @@ export class Exchanges {
   async #asHttp(connection: MeshConnection, { outboundOf }: Departure, target: Target): Promise<Outcome> {
     const { service, servicePort } = target;
     const tunnel = await openTunnel(await this.#port.outbound(outboundOf ?? ''), `${service.host}:${servicePort}`);
-    const record: ExchangeRecord = { reached: false, applicationBytes: 0 };
-    const heard = await converse(tunnel, connection, record);
+    const heard = await converse(tunnel, connection, new ExchangeRecord());
     return rawOutcome({ kind: 'codec', heard });
   }
 

@@ -11,7 +11,7 @@
  * @module
  */
 import { Certificate } from '../pki/index.ts';
-import type { InboundConnection, InboundHeaders } from '../wire/index.ts';
+import { type InboundConnection, type InboundHeaders, withHeader } from '../wire/index.ts';
 
 export const CLIENT_CERTIFICATE = 'x-forwarded-client-cert';
 
@@ -27,8 +27,8 @@ export function receivedHeaders(headers: InboundHeaders, connection: InboundConn
     elements.set(connection, element);
   }
   const before = headers[CLIENT_CERTIFICATE];
-  const chain = before === undefined ? [] : typeof before === 'string' ? [before] : before;
-  return { ...headers, [CLIENT_CERTIFICATE]: [...chain, element].join(',') };
+  const chain = before === undefined ? element : [before, element].flat().join(',');
+  return withHeader(headers, CLIENT_CERTIFICATE, chain);
 }
 
 export function withoutClientCertificate<H extends InboundHeaders>(headers: H): H {

@@ -6,7 +6,7 @@ import { assertNever } from '../core/index.ts';
 import { CODEC_ERROR } from '../policy/index.ts';
 import type { ApplicationTlsAnswer, InboundRefusal, OutboundConnection, OutboundFailure } from '../wire/index.ts';
 import type { Heard } from './conversation.ts';
-import type { ExchangeRecord } from './exchange-ledger.ts';
+import { ExchangeRecord } from './exchange-ledger.ts';
 import { closed, connectionOf, evidenceOf, NO_CONNECTION } from './outcome.ts';
 import type { Outcome, Refusal } from './request.ts';
 
@@ -66,8 +66,7 @@ function codecOutcome(heard: Heard): Outcome {
 }
 
 function failedOutcome({ failure, refusal, hop }: RawResult & { kind: 'failed' }): Outcome {
-  const record: ExchangeRecord = { reached: false, applicationBytes: 0 };
-  const evidence = evidenceOf(failure, refusal, record);
+  const evidence = evidenceOf(failure, refusal, new ExchangeRecord());
   const early = evidence.stage === 'connect' && refusal === undefined;
   return {
     ...BLANK,

@@ -26,6 +26,7 @@ import {
   type InboundHeaders,
   InboundListener,
   type InboundOptions,
+  withHeader,
 } from '../wire/index.ts';
 import { answer, type ApplicationPort } from './application-port.ts';
 import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
@@ -87,7 +88,7 @@ interface Passing {
   readonly auth?: RequestAuthAttributes;
 }
 
-type Peer = AuthorizationRequest & { readonly source: { readonly ip: string } };
+type Peer = AuthorizationRequest & Required<Pick<AuthorizationRequest, 'source'>>;
 
 const RBAC_DENIED = 'RBAC: access denied';
 const NO_DETAILS = 'via_upstream';
@@ -179,7 +180,7 @@ export class ServerSidecar implements AsyncDisposable {
 
   #identified(headers: InboundHeaders): InboundHeaders {
     if (headers['x-request-id'] !== undefined) return headers;
-    return { ...headers, 'x-request-id': this.#options.requestId() };
+    return withHeader(headers, 'x-request-id', this.#options.requestId());
   }
 
   #authorize(passing: Passing, policy: PortPolicy): void | Promise<void> {
@@ -196,7 +197,12 @@ export class ServerSidecar implements AsyncDisposable {
       this.#report(passing, { status, details: decision.trace.detail ?? decision.reason, decision });
       return undefined;
     }
-    return this.#serve({ ...passing, path: policy.normalize(passing.path) }, decision);
+    const { auth } = passing;
+    const path = policy.normalize(passing.path);
+    return this.#serve(
+      auth === undefined ? { exchange, record, headers, path } : { exchange, record, headers, path, auth },
+      decision,
+    );
   }
 
   #attributes({ exchange, headers, path, auth }: Passing): AuthorizationRequest {
@@ -206,7 +212,9 @@ export class ServerSidecar implements AsyncDisposable {
     if (host !== undefined) request.host = host;
     if (auth !== undefined) request.auth = auth;
     const remoteIp = lastForwarded(headers['x-forwarded-for']);
-    return { ...peer, source: { ...peer.source, remoteIp: remoteIp ?? peer.source.ip }, request };
+    const source = remoteIp === undefined ? peer.source : { ...peer.source, remoteIp };
+    const { destination, connection } = peer;
+    return connection === undefined ? { destination, source, request } : { destination, source, connection, request };
   }
 
   /** What policies are told of a connection: the same for all its requests. */
@@ -215,11 +223,13 @@ export class ServerSidecar implements AsyncDisposable {
     if (peer === undefined) {
       const { namespace, workload, port, ip } = this.#options;
       const { source, remote, principal, sni } = connection;
+      const from = source?.ip ?? remote.host;
       peer = {
         destination: { namespace, workload, port, ip },
         source: {
           ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
-          ip: source?.ip ?? remote.host,
+          ip: from,
+          remoteIp: from,
         },
         ...(sni === undefined ? {} : { connection: { sni } }),
       };

@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Dispatcher } from 'undici';
 import { invariant, MeshError } from '../core/index.ts';
 import type { Address } from './address-book.ts';
+import { linesByName } from './header-lines.ts';
 import type { Forwarding, InboundConnection, InboundExchange, InboundHeaders, Reply } from './inbound.ts';
 import { detailOf } from './socket-error.ts';
 import { join, sendUpgrade, type UpgradeAnswer } from './upgrade.ts';
@@ -195,20 +196,6 @@ export class HttpExchange implements InboundExchange {
 
 function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
-}
-
-/** Not node's own view, which joins lines or leaves some out: policies look at each line. */
-function linesByName(raw: readonly string[]): InboundHeaders {
-  // Without a prototype: a client may well send a header called `constructor`.
-  const headers: Record<string, string | string[]> = Object.create(null);
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const [name = '', value = ''] = [raw[i]?.toLowerCase(), raw[i + 1]];
-    const before = headers[name];
-    if (before === undefined) headers[name] = value;
-    else if (typeof before === 'string') headers[name] = [before, value];
-    else before.push(value);
-  }
-  return headers;
 }
 
 /** Header lines, less what the connection owns. */

@@ -9,6 +9,7 @@ export * from './address-book.ts';
 export * from './application-tls.ts';
 export * from './capture.ts';
 export * from './faults.ts';
+export { withHeader } from './header-lines.ts';
 export * from './inbound.ts';
 export * from './inbound-listener.ts';
 export * from './outbound.ts';
