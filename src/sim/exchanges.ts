@@ -295,12 +295,11 @@ export class Exchanges {
 
   /** How a call would leave and where it would arrive; nothing where `to` leads nowhere. */
   async way(from: Caller, to: string): Promise<Way | undefined> {
-    const departure = await this.#port.departure(from);
-    const target = this.#port.resolve(to, departure.namespace);
-    if ('kind' in target) return undefined;
+    const request = { from, to };
+    const way = this.#ways.get(request) ?? (await this.#way(request));
+    if ('kind' in way) return undefined;
+    const { route, target } = way;
     const { workload, host } = target;
-    const shape: CallShape = { speaks: defaultProtocol(target), host };
-    const route = departure.route(target, await this.#port.address(target), shape);
     return { route, host, server: `${workload.namespace}/${workload.name}` };
   }
 }
