@@ -2,7 +2,8 @@
  * meshproof: an offline service mesh you can test against.
  *
  * The package's other doors: `meshproof/istio` (manifests as types), `meshproof/policy` (what Istio would decide, without
- * a socket), `meshproof/pki`, `meshproof/telemetry`, `meshproof/lowcode`.
+ * a socket), `meshproof/analysis` (what changes, who can), `meshproof/pki`, `meshproof/telemetry`, `meshproof/attack`,
+ * `meshproof/lowcode`, `meshproof/testing` and `meshproof/vitest`.
  * @module
  */
 export * from './core/index.ts';

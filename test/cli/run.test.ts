@@ -125,6 +125,28 @@ describe('faults of the user', () => {
 });
 
 describe('run', () => {
+  it('writes all it has to say into a folder, and nothing where there can be none', async () => {
+    const out = join(folder, 'made', 'for', 'it');
+    const { code, stdout } = await inFolder(['run', 'scenario.yaml', '--out', out]);
+    expect(code).toBe(0);
+    expect(readdirSync(out).toSorted()).toEqual([
+      'access.log',
+      'events.jsonl',
+      'metrics.prom',
+      'report.json',
+      'report.txt',
+    ]);
+    const read = (name: string): string => readFileSync(join(out, name), 'utf8');
+    expect(read('report.txt')).toBe(stdout);
+    expect(JSON.parse(read('report.json'))).toMatchObject({ services: [{ name: 'server' }] });
+    expect(read('metrics.prom')).toMatch(/^istio_requests_total\{/m);
+    expect(read('access.log')).toMatch(/^\[2026-01-01T00:00:00.*"GET \/ HTTP\/1.1" 200 - via_upstream /m);
+    const events = read('events.jsonl').trimEnd().split('\n');
+    expect(JSON.parse(events[0] ?? '')).toMatchObject({ kind: 'mesh.started', seq: 0 });
+    expect(events.some((line) => line.includes('"kind":"certificate.issued"'))).toBe(true);
+    expectOneClearLine(await inFolder(['run', 'scenario.yaml', '--out', 'scenario.yaml']));
+  });
+
   it('writes the metrics whole, and the same figures as json and yaml', async () => {
     const [json, yaml] = await Promise.all([
       inFolder(['run', 'scenario.yaml', '-o', 'json', '--metrics', 'metrics.prom']),

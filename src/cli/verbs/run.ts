@@ -3,16 +3,17 @@
  * @module
  */
 import type { Command } from 'commander';
-import { MeshError, type WorkloadRef } from '../../core/index.ts';
-import type { Mesh } from '../../mesh/index.ts';
+import { MeshError } from '../../core/index.ts';
 import type { Capture } from '../../wire/index.ts';
 import { EXIT, exitWith, parseOutputFormat, writeOutput } from '../io.ts';
 import { assertWritable, writeWhole } from '../output-file.ts';
 import { paintFor } from '../render/paint.ts';
 import { renderRun, runReport } from '../render/run-report.ts';
+import { metricsText, prepareFolder, writeRunFolder } from '../run-folder.ts';
 import { runFromCli, type ScenarioFlags, scenarioOptions } from '../scenario-run.ts';
 
 interface RunFlags extends ScenarioFlags {
+  readonly out?: string;
   readonly metrics?: string;
   readonly capture?: string;
   readonly captureSecrets?: boolean;
@@ -22,6 +23,10 @@ interface RunFlags extends ScenarioFlags {
 export function runVerb(program: Command): void {
   scenarioOptions(program.command('run'))
     .description('run a scenario on the virtual clock; prints dashboard, audit, access table and rotation summary')
+    .option(
+      '--out <folder>',
+      'write report.txt, report.json, metrics.prom, access.log and events.jsonl there; made if need be',
+    )
     .option('--metrics <file>', "write Istio's standard metrics in Prometheus text")
     .option('--capture <file>', 'write every byte on every link as pcapng, with virtual timestamps, for Wireshark')
     .option('--capture-secrets', 'put the TLS secrets into the capture, so that Wireshark decrypts it')
@@ -34,16 +39,18 @@ Examples:
   $ meshproof run --for 25h --no-rotation  what happens when certificates are not renewed
   $ meshproof run --for 1h --capture day.pcapng --capture-secrets
   $ meshproof run -o json | jq .services   the same figures as data
+  $ meshproof run --out run                all of it as files: report, metrics, access log, events
 
 Exit codes: 0 all went as the scenario expects, 1 an expectation failed (a request was lost, say) or an attempt of the
-access table ended differently, 2 bad usage or input, 130 interrupted (what was seen until then is printed, --metrics
-writes nothing). Best practices are shown, not judged: \`meshproof audit\` does that.`,
+access table ended differently, 2 bad usage or input, 130 interrupted (what was seen until then is printed, no
+file is written). Best practices are shown, not judged: \`meshproof audit\` does that.`,
     )
     .action(run);
 }
 
 async function run(scenario: string, flags: RunFlags): Promise<void> {
   const format = parseOutputFormat(flags.output);
+  if (flags.out !== undefined) await prepareFolder(flags.out);
   if (flags.metrics !== undefined) await assertWritable(flags.metrics);
   if (flags.captureSecrets === true && flags.capture === undefined)
     throw new MeshError('ERR_USAGE', '--capture-secrets goes with --capture');
@@ -52,17 +59,15 @@ async function run(scenario: string, flags: RunFlags): Promise<void> {
   const { run: result, interrupted } = await runFromCli(scenario, flags, (mesh) => {
     if (flags.capture !== undefined) capture = mesh.capture({ secrets: flags.captureSecrets === true });
   });
-  await using mesh = result.mesh;
+  await using _mesh = result.mesh;
   const report = runReport(result);
   writeOutput(format, report, () => renderRun(result, report, paintFor(process.stdout)));
   if (interrupted) {
     exitWith(EXIT.interrupted);
     return;
   }
-  if (flags.metrics !== undefined) {
-    const { prometheusText } = await import('../../telemetry/index.ts');
-    await writeWhole(flags.metrics, await prometheusText(mesh.events, { at: result.end, labelsOf: labelsOf(mesh) }));
-  }
+  if (flags.out !== undefined) await writeRunFolder(flags.out, result, report);
+  if (flags.metrics !== undefined) await writeWhole(flags.metrics, await metricsText(result));
   if (flags.capture !== undefined && capture !== undefined) {
     await writeWhole(flags.capture, capture.pcapng());
     const { connections, bytes } = capture.count;
@@ -73,9 +78,4 @@ async function run(scenario: string, flags: RunFlags): Promise<void> {
     );
   }
   if (!result.ok) exitWith(EXIT.findings);
-}
-
-/** Pod labels by workload, for the labels of the metrics. */
-function labelsOf(mesh: Mesh): (workload: WorkloadRef) => Readonly<Record<string, string>> {
-  return ({ namespace, name }) => mesh.compiled.workload(`${namespace}/${name}`).labels;
 }
