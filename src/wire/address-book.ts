@@ -2,8 +2,10 @@
  * Which virtual pod a loopback socket belongs to.
  *
  * Every simulated pod shares 127.0.0.1, so a server cannot tell its callers apart by address. A client that dials
- * through wire enters its local port here in the turn in which it is connected, before its first byte is sent; the
- * server looks the port up when the first byte arrives. A socket that nobody entered comes from outside the mesh.
+ * through wire enters both ports of its socket here in the turn in which it is connected, before its first byte is sent;
+ * the server looks them up when the first byte arrives. A socket that nobody entered comes from outside the mesh.
+ *
+ * Both ports, because the system gives one local port to several sockets at once if they lead to different servers.
  *
  * Not modelled: a pod's own address on the wire (127.0.0.0/8 would give one on Linux, but not on macOS).
  * @module
@@ -28,24 +30,31 @@ export interface VirtualPeer {
 /** What a caller that nobody entered is called. */
 export const OUTSIDE = 'outside';
 
+/** The two ends of one socket, as its client sees them. */
+export interface SocketEnds {
+  readonly local: Address;
+  /** The server's port; its host is loopback too. */
+  readonly remotePort: number;
+}
+
 export class AddressBook {
   readonly #peers = new Map<string, VirtualPeer>();
   #connections = 0;
 
-  /** Enters the local end of a socket; dispose when the socket closes. */
-  register(local: Address, peer: VirtualPeer): Disposable {
-    const key = keyOf(local.host, local.port);
+  /** Enters a client's socket; dispose when it closes. */
+  register(ends: SocketEnds, peer: VirtualPeer): Disposable {
+    const key = keyOf(ends);
     this.#peers.set(key, peer);
     return {
       [Symbol.dispose]: () => {
-        // The system may have given the port to another socket meanwhile.
+        // The system may have given the ports to another socket meanwhile.
         if (this.#peers.get(key) === peer) this.#peers.delete(key);
       },
     };
   }
 
-  lookup(remoteHost: string, remotePort: number): VirtualPeer | undefined {
-    return this.#peers.get(keyOf(remoteHost, remotePort));
+  lookup(ends: SocketEnds): VirtualPeer | undefined {
+    return this.#peers.get(keyOf(ends));
   }
 
   /** A number for the next connection of this mesh, from 1. */
@@ -60,6 +69,6 @@ export class AddressBook {
   }
 }
 
-function keyOf(host: string, port: number): string {
-  return `${host.startsWith('::ffff:') ? host.slice(7) : host}:${port}`;
+function keyOf({ local: { host, port }, remotePort }: SocketEnds): string {
+  return `${host.startsWith('::ffff:') ? host.slice(7) : host}:${port}>${remotePort}`;
 }

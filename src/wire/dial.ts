@@ -108,7 +108,7 @@ function ready(attempt: Attempt, { route, source, id }: Dialling, dialler: Diall
     // First of all listeners: before a byte is sent.
     socket.prependOnceListener('connect', () => {
       isConnected = true;
-      const entry = dialler.addresses.register(localOf(socket), source);
+      const entry = dialler.addresses.register({ local: localOf(socket), remotePort: socket.remotePort ?? 0 }, source);
       socket.once('close', () => entry[Symbol.dispose]());
     });
   });

@@ -170,7 +170,7 @@ export class InboundListener implements AsyncDisposable {
   #choose(arrival: Arrival, flight: FirstFlight, ready: () => void): void {
     const { raw } = arrival;
     if (raw.destroyed) return;
-    const source = this.#options.addresses.lookup(arrival.remote.host, arrival.remote.port);
+    const source = this.#options.addresses.lookup({ local: arrival.remote, remotePort: this.address.port });
     if (source !== undefined) arrival.source = source;
     if (flight.kind === 'tls' && flight.sni !== undefined) arrival.sni = flight.sni;
     const chain = this.#options.chain(flight);

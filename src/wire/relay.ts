@@ -6,7 +6,7 @@
  * @module
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Address } from './address-book.ts';
+import type { Address, SocketEnds } from './address-book.ts';
 import type { ChunkFate, Direction, Link, RelayedConnection, WireRule } from './wire-rule.ts';
 
 /** Bytes that may wait for a delay in each direction before reading stops. */
@@ -21,7 +21,7 @@ export interface RelayOptions {
   /** `undefined`: the client is accepted, and reset when it says something. */
   readonly target: Address | undefined;
   /** Enters the socket towards the server in the address book. */
-  enter(local: Address): Disposable;
+  enter(ends: SocketEnds): Disposable;
 }
 
 export class Relay {
@@ -119,7 +119,7 @@ export class Relay {
     const server = connect({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
     server.once('connect', () => {
       this.#onward = { host: server.localAddress ?? '', port: server.localPort ?? 0 };
-      const entry = this.#options.enter(this.#onward);
+      const entry = this.#options.enter({ local: this.#onward, remotePort: target.port });
       server.once('close', () => entry[Symbol.dispose]());
     });
     for (const [socket, other] of [

@@ -89,7 +89,7 @@ export class Seam implements AsyncDisposable {
       rules,
       isInForce: (rule) => this.#isInForce(rule),
       target: fate === 'reset' ? undefined : fate === 'pass' ? options.address : fate.redirect,
-      enter: (local) => this.#addresses.register(local, options.source),
+      enter: (ends) => this.#addresses.register(ends, options.source),
     });
     this.#relays.add(relay);
     void relay.closed.then(() => this.#relays.delete(relay));
