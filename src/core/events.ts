@@ -3,7 +3,7 @@
  * folds over this log and look nowhere else.
  *
  * Events are ordered by `(at, seq)`; `seq` grows by one for every event of a mesh. Nothing in an event depends on the
- * machine's clock, so equal seeds give equal logs.
+ * machine's clock: equal seeds give equal logs, but for serial numbers where keys are not reproducible.
  * @module
  */
 import type { Instant } from './time.ts';

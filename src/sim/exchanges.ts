@@ -32,6 +32,8 @@ export interface ExchangeMarks {
   readonly flow?: string;
   /** Over a connection of its own. */
   readonly fresh?: boolean;
+  /** The log tells of this request once this has settled: requests under way together leave their events in order. */
+  readonly after?: Promise<unknown>;
 }
 
 /** What calls ask of their mesh. */
@@ -119,6 +121,7 @@ export class Exchanges {
     const { departure, target } = way;
     const once = departure.oneShot || marks.fresh === true;
     const exchanged = await this.#send(request, once ? { ...way, once, route: this.#ownRoute(way.route) } : way);
+    if (marks.after !== undefined) await marks.after.catch(() => undefined);
     const delayMs = this.#port.delayMs(way.route.link);
     const outcome = delayMs > 0 ? { ...exchanged.outcome, durationMs: delayMs } : exchanged.outcome;
     reportExchange(events, request, { departure, target, outcome, flow: marks.flow });

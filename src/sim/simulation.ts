@@ -308,6 +308,11 @@ export class Simulation implements AsyncDisposable {
     return this.#exchanges.drain(from, to);
   }
 
+  /** Whether rules are installed on links: faults, captures, attacks. */
+  isDisturbed(): boolean {
+    return this.seam.rules.length > 0;
+  }
+
   /** Draws the virtual time by which one exchange between the two takes longer at present. */
   async delays(from: string, to: string): Promise<() => number> {
     const route = (await this.way(from, to))?.route;

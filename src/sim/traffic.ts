@@ -45,7 +45,12 @@ export const PROBE_INTERVAL_MS: number = MINUTE_MS;
 
 /** What a flow asks of its mesh. */
 export interface TrafficPort {
-  request(request: MeshRequest, marks: { readonly flow?: string; readonly fresh?: boolean }): Promise<Outcome>;
+  request(
+    request: MeshRequest,
+    marks: { readonly flow?: string; readonly fresh?: boolean; readonly after?: Promise<unknown> },
+  ): Promise<Outcome>;
+  /** Whether something is interposed on links at present: then requests go one by one, as it is to see them. */
+  isDisturbed(): boolean;
   openConnections(from: string, to: string, count: number): Promise<number>;
   connections(from: string, to: string): Promise<number>;
   closeConnections(from: string, to: string): Promise<void>;
@@ -112,11 +117,22 @@ export class TrafficFlow {
     return this.#stale;
   }
 
-  /** One real request. */
-  async probe(now: number): Promise<Outcome> {
-    const { from, to, request, freshIntervalMs = FRESH_CONNECTION_INTERVAL_MS } = this.#options;
-    const fresh = this.#stale || this.#down || now - this.#lastFreshMs >= freshIntervalMs;
-    const outcome = await this.#mesh.request({ ...request, from, to }, { flow: this.name, fresh });
+  /** The next probe goes over a connection that is open, and nothing is in its way: it may share its turn with others. */
+  isSteady(now: number): boolean {
+    return !this.#isFresh(now) && !this.#mesh.isDisturbed();
+  }
+
+  #isFresh(now: number): boolean {
+    const { freshIntervalMs = FRESH_CONNECTION_INTERVAL_MS } = this.#options;
+    return this.#stale || this.#down || now - this.#lastFreshMs >= freshIntervalMs;
+  }
+
+  /** One real request; its events come after those of `after`. */
+  async probe(now: number, after?: Promise<unknown>): Promise<Outcome> {
+    const { from, to, request } = this.#options;
+    const fresh = this.#isFresh(now);
+    const marks = { flow: this.name, fresh, ...(after && { after }) };
+    const outcome = await this.#mesh.request({ ...request, from, to }, marks);
     if (fresh) {
       this.#lastFreshMs = now;
       this.#stale = false;
@@ -171,7 +187,10 @@ export interface TrafficRunnerContext {
   readonly onProbe?: (flow: TrafficFlow, outcome: Outcome) => void;
 }
 
-/** Runs flows on the clock: a probe and a record a minute each, in their declared order, and probes after changes. */
+/**
+ * Runs flows on the clock: a probe and a record a minute each, in their declared order, and probes after changes. The
+ * minute's probes of steady flows are under way together; those that open connections go one by one.
+ */
 export class TrafficRunner {
   readonly #flows: readonly TrafficFlow[];
   readonly #clock: VirtualClock;
@@ -213,7 +232,11 @@ export class TrafficRunner {
 
   #planTick(): void {
     this.#clock.schedule(addMs(this.#clock.now(), this.#intervalMs), async () => {
-      for (const flow of this.#flows) await flow.record(this.#events, await this.#probe(flow), this.#intervalMs);
+      const outcomes = await this.#probeAll();
+      for (const [i, flow] of this.#flows.entries()) {
+        const outcome = outcomes[i];
+        if (outcome !== undefined) await flow.record(this.#events, outcome, this.#intervalMs);
+      }
       this.#planTick();
     });
   }
@@ -223,8 +246,28 @@ export class TrafficRunner {
     this.#planExpiry(event);
   }
 
-  async #probe(flow: TrafficFlow): Promise<Outcome> {
-    const outcome = await flow.probe(this.#clock.now());
+  /** One probe of each flow. Two flows between the same workloads share connections: they take turns. */
+  async #probeAll(): Promise<readonly Outcome[]> {
+    const now = this.#clock.now();
+    const probes: Promise<Outcome>[] = [];
+    const underWay = new Set<string>();
+    for (const flow of this.#flows) {
+      const pair = `${flow.from} ${flow.to}`;
+      const isAlone = !flow.isSteady(now);
+      if (isAlone || underWay.has(pair)) {
+        await Promise.all(probes);
+        underWay.clear();
+      }
+      const probe = this.#probe(flow, underWay.size > 0 ? probes.at(-1) : undefined);
+      probes.push(probe);
+      if (isAlone) await probe;
+      else underWay.add(pair);
+    }
+    return Promise.all(probes);
+  }
+
+  async #probe(flow: TrafficFlow, after?: Promise<unknown>): Promise<Outcome> {
+    const outcome = await flow.probe(this.#clock.now(), after);
     this.#onProbe?.(flow, outcome);
     return outcome;
   }
