@@ -155,6 +155,14 @@ export class ServerSidecar implements AsyncDisposable {
     }
     const headers = receivedHeaders(this.#identified(exchange.headers), connection, this.#options.self());
     const passing = { exchange, record: known, headers, path: exchange.path };
+    const misdirected = misdirection(exchange);
+    if (misdirected !== undefined) {
+      const { status, details } = misdirected;
+      if (known) known.details = details;
+      exchange.reply(localReply(headers, { status, body: '' }));
+      this.#report(passing, { status, details, decision: undefined });
+      return undefined;
+    }
     if (policy.authenticate === undefined) return this.#authorize(passing, policy);
     const { method, path, host } = exchange;
     const asked = { method, path, headers, now: now(), ...(host === undefined ? {} : { host }) };
@@ -319,6 +327,15 @@ export class ServerSidecar implements AsyncDisposable {
       if (record) record.applicationBytes = gate.bytes;
     });
   }
+}
+
+/** What Envoy answers before its filters: to upgrades other than Istio's, CONNECT among them, and to `OPTIONS *`. */
+function misdirection({
+  upgrade,
+  path,
+}: InboundExchange): { readonly status: number; readonly details: string } | undefined {
+  if (upgrade !== undefined && upgrade !== 'websocket') return { status: FORBIDDEN, details: 'upgrade_failed' };
+  return path.startsWith('/') ? undefined : { status: 404, details: 'absolute_path' };
 }
 
 /** Without a sidecar: what is not a function in process gets the bytes as they come. */

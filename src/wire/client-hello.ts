@@ -36,12 +36,12 @@ export function readClientHello(bytes: Uint8Array): ClientHello {
   }
 }
 
-/** The handshake message that the records carry, its four-byte header included. */
+/** The handshake message that the records carry, its four-byte header included. Linear in the number of records. */
 function joinRecords(bytes: Uint8Array): Uint8Array | 'incomplete' | 'malformed' | 'too-large' {
   const parts: Uint8Array[] = [];
   let have = 0;
-  let need = 4;
-  for (let at = 0; have < need;) {
+  let need = 0;
+  for (let at = 0; need === 0 || have < need;) {
     const rest = bytes.subarray(at);
     if (rest.length > 0 && !looksLikeTls(rest)) return 'malformed';
     if (rest.length < 5) return 'incomplete';
@@ -50,13 +50,13 @@ function joinRecords(bytes: Uint8Array): Uint8Array | 'incomplete' | 'malformed'
     const part = rest.subarray(5, 5 + length);
     parts.push(part);
     have += part.length;
-    const head = have >= 4 ? Buffer.concat(parts) : undefined;
-    if (head !== undefined) {
+    if (need === 0 && have >= 4) {
+      const head = Buffer.concat(parts);
       if (head[0] !== CLIENT_HELLO) return 'malformed';
       need = 4 + (head[1] ?? 0) * 65_536 + uint16(head, 2);
       if (need > CLIENT_HELLO_BYTES_MAX) return 'too-large';
     }
-    if (have < need && part.length < length) return 'incomplete';
+    if ((need === 0 || have < need) && part.length < length) return 'incomplete';
     at += 5 + length;
   }
   return Buffer.concat(parts).subarray(0, need);

@@ -1,8 +1,21 @@
 /**
- * Header lines by name, as policies look at them: one value for each line.
+ * Header lines as they travel: name, value, name, value, …
  * @module
  */
 import type { InboundHeaders } from './inbound.ts';
+
+/** What belongs to one connection alone, and is not passed on. */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'expect',
+]);
 
 /**
  * Nothing is inherited: a client may well send a header called `constructor`. Unlike `Object.create(null)`, objects made
@@ -14,7 +27,7 @@ class Lines {
 Reflect.deleteProperty(Lines.prototype, 'constructor');
 Object.setPrototypeOf(Lines.prototype, null);
 
-/** Not node's own view, which joins lines or leaves some out. Names are in lower case. */
+/** By name, in lower case. Not node's own view, which joins lines or leaves some out: policies look at each line. */
 export function linesByName(raw: readonly string[]): InboundHeaders {
   const headers = new Lines();
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -33,4 +46,24 @@ export function withHeader(headers: InboundHeaders, name: string, value: string)
   for (const each in headers) copy[each] = headers[each] ?? '';
   copy[name] = value;
   return copy;
+}
+
+/** Header lines, less what the connection owns. */
+export function endToEnd(raw: readonly string[]): string[] {
+  const headers: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const [name = '', value = ''] = [raw[i], raw[i + 1]];
+    if (!HOP_BY_HOP.has(name.toLowerCase())) headers.push(name, value);
+  }
+  return headers;
+}
+
+/** How often a name stands in header lines. */
+export function countOf(raw: readonly string[], name: string): number {
+  let count = 0;
+  for (let i = 0; i < raw.length; i += 2) {
+    const line = raw[i];
+    if (line?.length === name.length && line.toLowerCase() === name) count += 1;
+  }
+  return count;
 }

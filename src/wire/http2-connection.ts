@@ -189,7 +189,7 @@ function headersOf(call: HttpCall): Record<string, string | string[]> {
 
 /** Without pseudo-headers. */
 export function plainHeaders(headers: IncomingHttpHeaders): Record<string, string | readonly string[]> {
-  const plain: Record<string, string | readonly string[]> = {};
+  const plain: Record<string, string | readonly string[]> = Object.create(null);
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(':') && value !== undefined) plain[name] = value;
   }

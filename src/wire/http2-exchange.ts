@@ -16,10 +16,11 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { MeshError } from '../core/index.ts';
 import type { Address } from './address-book.ts';
-import { HEADER_BYTES_MAX } from './http-codec.ts';
+import { HEADER_BYTES_MAX, HEADERS_MAX } from './http-codec.ts';
+import { linesByName } from './header-lines.ts';
 import { CONNECTION_HEADERS, plainHeaders } from './http2-connection.ts';
 import type { Forwarding, InboundConnection, InboundExchange, InboundHeaders, Reply } from './inbound.ts';
-import { BODY_BYTES_MAX } from './inbound-exchange.ts';
+import { BODY_BYTES_MAX, CONNECT } from './inbound-exchange.ts';
 import { detailOf } from './socket-error.ts';
 import { join } from './upgrade.ts';
 
@@ -29,21 +30,32 @@ const STREAMS_MAX = 1_000;
 /** A date would be the machine's clock in a world that has its own. Node's types do not know the option. */
 const UNDATED: { readonly sendDate: boolean } = { sendDate: false };
 
+/** The headers of a request: node's view for the pseudo-headers, and every line for the others. */
+export interface Http2Head {
+  readonly headers: IncomingHttpHeaders;
+  /** Name, value, name, value, … */
+  readonly raw: readonly string[];
+}
+
 export interface Http2Handlers {
-  onExchange(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  onExchange(stream: ServerHttp2Stream, head: Http2Head): void;
   onError(detail: string): void;
 }
 
 /** Takes an accepted connection over; the session ends with its socket. */
 export function serveHttp2(socket: Duplex, handlers: Http2Handlers): ServerHttp2Session {
   const session = performServerHandshake(nativeOrPiped(socket), {
-    maxHeaderListPairs: 1_000,
+    // Pseudo-headers count too.
+    maxHeaderListPairs: HEADERS_MAX + 4,
     settings: { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
   });
-  session.on('stream', (stream, headers) => {
-    stream.on('error', ignore);
-    handlers.onExchange(stream, headers);
-  });
+  session.on(
+    'stream',
+    (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]) => {
+      stream.on('error', ignore);
+      handlers.onExchange(stream, { headers, raw });
+    },
+  );
   session.on('error', (error) => {
     handlers.onError(detailOf(error));
     socket.destroy();
@@ -70,13 +82,20 @@ export class Http2Exchange implements InboundExchange {
   readonly protocol = 'h2';
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
   #plain: InboundHeaders | undefined;
   #status = 0;
 
-  constructor(connection: InboundConnection, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+  constructor(connection: InboundConnection, stream: ServerHttp2Stream, { headers, raw }: Http2Head) {
     this.connection = connection;
     this.#stream = stream;
     this.#headers = headers;
+    this.rawHeaders = regularLines(raw, headers[':authority'] !== undefined);
+  }
+
+  /** CONNECT has neither scheme nor path (RFC 9113 8.5), and is an upgrade by another name. */
+  get upgrade(): string | undefined {
+    return this.method === 'CONNECT' ? CONNECT : undefined;
   }
 
   get status(): number {
@@ -96,14 +115,8 @@ export class Http2Exchange implements InboundExchange {
   }
 
   get headers(): InboundHeaders {
-    this.#plain ??= plainHeaders(this.#headers);
+    this.#plain ??= linesByName(this.rawHeaders);
     return this.#plain;
-  }
-
-  get rawHeaders(): readonly string[] {
-    return Object.entries(this.headers).flatMap(([name, value]) =>
-      typeof value === 'string' ? [name, value] : value.flatMap((line) => [name, line]),
-    );
   }
 
   get hasBody(): boolean {
@@ -204,6 +217,26 @@ export class Http2Exchange implements InboundExchange {
     }
     return lines;
   }
+}
+
+/**
+ * Lines without pseudo-headers. `:authority` takes the place of a Host beside it, as in Envoy; crumbs of a cookie make one
+ * line again (RFC 9113 8.2.3).
+ */
+function regularLines(raw: readonly string[], hasAuthority: boolean): readonly string[] {
+  const lines: string[] = [];
+  let cookieAt = -1;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const [name = '', value = ''] = [raw[i], raw[i + 1]];
+    if (name.startsWith(':') || (hasAuthority && name === 'host')) continue;
+    if (name === 'cookie' && cookieAt >= 0) {
+      lines[cookieAt] += `; ${value}`;
+      continue;
+    }
+    if (name === 'cookie') cookieAt = lines.length + 1;
+    lines.push(name, value);
+  }
+  return lines;
 }
 
 function withoutConnectionHeaders(

@@ -11,8 +11,9 @@ import { pipeline } from 'node:stream/promises';
 import type { Dispatcher } from 'undici';
 import { invariant, MeshError } from '../core/index.ts';
 import type { Address } from './address-book.ts';
-import { linesByName } from './header-lines.ts';
 import type { Forwarding, InboundConnection, InboundExchange, InboundHeaders, Reply } from './inbound.ts';
+import { endToEnd, HOP_BY_HOP, linesByName } from './header-lines.ts';
+import { type RequestTarget, targetOf } from './request-target.ts';
 import { detailOf } from './socket-error.ts';
 import { join, sendUpgrade, type UpgradeAnswer } from './upgrade.ts';
 
@@ -26,16 +27,8 @@ export interface Upgrading {
   readonly head: Uint8Array;
 }
 
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-]);
+/** What `upgrade` says of a request whose method is CONNECT. */
+export const CONNECT = 'connect';
 
 export class HttpExchange implements InboundExchange {
   readonly connection: InboundConnection;
@@ -44,6 +37,7 @@ export class HttpExchange implements InboundExchange {
   readonly #socket: Socket;
   readonly #applications: Dispatcher;
   readonly #upgrading: Upgrading | undefined;
+  readonly #target: RequestTarget;
   #headers: InboundHeaders | undefined;
   #status = 0;
 
@@ -55,6 +49,7 @@ export class HttpExchange implements InboundExchange {
     this.#upgrading = pair.upgrading;
     this.connection = connection;
     this.#request = pair.request;
+    this.#target = targetOf(pair.request);
     this.#response = pair.response;
     this.#socket = pair.request.socket;
     this.#applications = applications;
@@ -65,7 +60,8 @@ export class HttpExchange implements InboundExchange {
   }
 
   get upgrade(): string | undefined {
-    return this.#upgrading === undefined ? undefined : this.#request.headers.upgrade?.toLowerCase();
+    if (this.#upgrading === undefined) return undefined;
+    return this.method === 'CONNECT' ? CONNECT : this.#request.headers.upgrade?.toLowerCase();
   }
 
   get hasBody(): boolean {
@@ -81,20 +77,20 @@ export class HttpExchange implements InboundExchange {
   }
 
   get path(): string {
-    return this.#request.url ?? '';
+    return this.#target.path;
   }
 
   get host(): string | undefined {
-    return this.#request.headers.host;
+    return this.#target.host;
   }
 
   get headers(): InboundHeaders {
-    this.#headers ??= linesByName(this.#request.rawHeaders);
+    this.#headers ??= linesByName(this.rawHeaders);
     return this.#headers;
   }
 
   get rawHeaders(): readonly string[] {
-    return this.#request.rawHeaders;
+    return this.#target.rawHeaders;
   }
 
   async body(limitBytes: number = BODY_BYTES_MAX): Promise<Uint8Array> {
@@ -137,8 +133,9 @@ export class HttpExchange implements InboundExchange {
         origin: `http://${to.host}:${to.port}`,
         method: this.method,
         path,
-        headers: endToEnd(headers ?? this.#request.rawHeaders),
+        headers: endToEnd(headers ?? this.rawHeaders),
         body: hasBody(this.#request) ? this.#request : null,
+        signal: this.#clientGone(),
       });
     } catch (error) {
       this.reply({ status: 503, body: `upstream connect error: ${detailOf(error)}` });
@@ -156,6 +153,15 @@ export class HttpExchange implements InboundExchange {
       this.abort();
     }
     return answer.statusCode;
+  }
+
+  /** Aborts once the client has left without its answer: the application need not go on. */
+  #clientGone(): AbortSignal {
+    const gone = new AbortController();
+    this.#response.once('close', () => {
+      if (!this.#response.writableFinished) gone.abort();
+    });
+    return gone.signal;
   }
 
   async tunnel(over: Duplex, { path = this.path, headers = this.rawHeaders }: Forwarding = {}): Promise<void> {
@@ -194,16 +200,7 @@ export class HttpExchange implements InboundExchange {
   }
 }
 
-function hasBody(request: IncomingMessage): boolean {
+/** Whether the headers announce a body. */
+export function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
-}
-
-/** Header lines, less what the connection owns. */
-function endToEnd(raw: readonly string[]): string[] {
-  const headers: string[] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const [name = '', value = ''] = [raw[i], raw[i + 1]];
-    if (!HOP_BY_HOP.has(name.toLowerCase())) headers.push(name, value);
-  }
-  return headers;
 }

@@ -277,9 +277,9 @@ export class InboundListener implements AsyncDisposable {
 
   #serveHttp2(opened: Opened, socket: Socket): void {
     serveHttp2(socket, {
-      onExchange: (stream, headers) => {
+      onExchange: (stream, head) => {
         opened.handedOver = true;
-        void this.#handle(new Http2Exchange(opened.connection, stream, headers));
+        void this.#handle(new Http2Exchange(opened.connection, stream, head));
       },
       onError: (detail) => this.#onCodecError(socket, detail),
     });

@@ -10,7 +10,7 @@
  * certificate (nodejs/node#35317). A connection that was resumed after all is refused (decision 2).
  *
  * Not modelled: the TLS alert that Envoy sends when it refuses a certificate. Node has no way to send one; the peer
- * sees the connection close.
+ * sees the connection close. A client that sends no certificate does get its alert, from OpenSSL.
  * @module
  */
 import type { X509Certificate } from 'node:crypto';
@@ -58,7 +58,9 @@ export function acceptTls(raw: Socket, options: AcceptTlsOptions, done: OnTls): 
     isServer: true,
     secureContext: options.context,
     requestCert: verifyClient !== undefined,
-    rejectUnauthorized: false,
+    // Outside a tls.Server this asks OpenSSL for its own alert where no certificate comes, and nothing else: whoever
+    // shows one is let through to our judge.
+    rejectUnauthorized: verifyClient !== undefined,
     ...(options.alpn !== undefined && { ALPNProtocols: [options.alpn] }),
   });
   settleOnce(socket, 'secure', done, () => judge(socket, verifyClient, 'no_client_certificate'));
@@ -123,11 +125,18 @@ function settleOnce(
     if (!settled) socket.destroy();
   });
   socket.once('close', () => {
+    if (codeOf(failure) === NO_CERTIFICATE) {
+      settle(refused('no_client_certificate', 'the peer presented no certificate'));
+      return;
+    }
     const reason = reasonOf(failure, failure === undefined ? 'connection_closed' : 'tls_error');
     const detail = failure === undefined ? 'the peer closed during the handshake' : detailOf(failure);
     settle({ ok: false, stage: 'handshake', reason, detail });
   });
 }
+
+/** OpenSSL's word for a client that was asked for a certificate and sent none. */
+const NO_CERTIFICATE = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
 
 function judge(socket: TLSSocket, verify: VerifyPeer | undefined, missing: string): TlsResult {
   if (socket.isSessionReused()) {

@@ -120,8 +120,8 @@ export class OutboundListener implements AsyncDisposable {
     if (flight.kind === 'raw' && flight.isHttp2 === true) {
       const connection = this.#connectionOf(socket);
       serveHttp2(socket, {
-        onExchange: (stream, headers) => {
-          const exchange = new Http2Exchange(connection, stream, headers);
+        onExchange: (stream, head) => {
+          const exchange = new Http2Exchange(connection, stream, head);
           const port = this.#tunnels.get(socket);
           void this.#call({
             exchange,
@@ -146,12 +146,10 @@ export class OutboundListener implements AsyncDisposable {
     const { socket } = request;
     const exchange = new HttpExchange(this.#connectionOf(socket), pair, this.#applications);
     const port = this.#tunnels.get(socket);
-    const absolute = /^http:\/\/([^/?#]+)(.*)$/i.exec(exchange.path);
-    const rest = absolute?.[2] ?? exchange.path;
     void this.#call({
       exchange,
-      authority: absolute?.[1] ?? exchange.host,
-      path: rest === '' || rest.startsWith('?') ? `/${rest}` : rest,
+      authority: exchange.host,
+      path: exchange.path,
       ...(port !== undefined && { tunnelPort: port }),
     });
   }

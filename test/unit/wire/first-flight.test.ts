@@ -97,6 +97,13 @@ describe('first bytes', () => {
 });
 
 describe('hostile first flights', () => {
+  it('cost what their length says: thousands of records of one byte, looked at again and again', () => {
+    const hello = Buffer.alloc(5 + 5_400);
+    hello.set([1, 0, 0x3f, 0], 5);
+    const flight = inRecords(hello, 1);
+    for (let i = 0; i < 200; i++) expect(classify(flight)).toBeUndefined();
+  });
+
   it('do not reach an application, do not crash a listener, and do not stay', async () => {
     const rng = new Rng('hostile');
     await using world = await startWorld({ handshakeTimeoutMs: 400 });

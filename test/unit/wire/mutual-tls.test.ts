@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { listen, secure } from './kit/raw-client.ts';
 import { AT, BACKEND, FRONTEND, idOf, judge, ROGUE, SNI, startWorld, svidFor, until } from './kit/world.ts';
 import { addMs, DEFAULT_EPOCH, HOUR_MS, MINUTE_MS } from '../../../src/core/index.ts';
 
@@ -80,13 +81,21 @@ describe('mutual TLS between two sidecars', () => {
     expect(world.seen).toMatchObject({ requests: 0, opened: [], closed: [] });
   });
 
+  it('tells a client that sends no certificate by the alert, as Envoy does', async () => {
+    await using world = await startWorld();
+    const heard = await listen(await secure(world.listener.address, {}));
+    expect(heard.error).toBe('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED');
+    expect(heard.bytes).toHaveLength(0);
+  });
+
   it('fails in the handshake at a client that is refused under TLS 1.2', async () => {
     await using world = await startWorld();
     const answer = await world.pool.request(
       world.route({ tls: { identity: () => undefined, maxVersion: 'TLSv1.2' } }),
       GET,
     );
-    expect(answer).toMatchObject({ ok: false, failure: { stage: 'handshake' } });
+    const reason = 'sslv3_alert_handshake_failure';
+    expect(answer).toMatchObject({ ok: false, failure: { stage: 'handshake', reason } });
     await until(() => world.seen.refused.length > 0);
     expect(world.seen.refused).toMatchObject([{ stage: 'verify-client', reason: 'no_client_certificate' }]);
   });
