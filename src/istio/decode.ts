@@ -79,6 +79,15 @@ export const string: Decoder<string> = (value, at) => {
   return at.fault(`expected a string, found ${describe(value)}${hint}`);
 };
 
+/** A string of at most `max` characters. */
+export function text(max: number): Decoder<string> {
+  return (value, at) => {
+    const read = string(value, at);
+    if (read !== undefined && read.length > max) at.fault(`expected at most ${max} characters, found ${read.length}`);
+    return read;
+  };
+}
+
 export const boolean: Decoder<boolean> = (value, at) => {
   if (typeof value === 'boolean') return value;
   const hint = value === 'true' || value === 'false' ? '; take away the quotes' : '';
@@ -98,6 +107,7 @@ export function integer(min: number, max: number): Decoder<number> {
 }
 
 export const PORT_MAX = 65_535;
+export const UINT32_MAX = 4_294_967_295;
 export const port: Decoder<number> = integer(1, PORT_MAX);
 
 export const number: Decoder<number> = (value, at) =>
@@ -114,9 +124,17 @@ export function oneOf<const T extends string>(...values: readonly T[]): Decoder<
   };
 }
 
-export function list<T>(item: Decoder<T>, limits: { readonly max?: number } = {}): Decoder<readonly T[]> {
+export interface ListLimits {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export function list<T>(item: Decoder<T>, limits: ListLimits = {}): Decoder<readonly T[]> {
   return (value, at) => {
     if (!Array.isArray(value)) return at.fault(`expected a list, found ${describe(value)}${listHint(value)}`);
+    if (limits.min !== undefined && value.length < limits.min) {
+      at.fault(`expected at least ${limits.min} items, found ${value.length}`);
+    }
     if (limits.max !== undefined && value.length > limits.max) {
       at.fault(`expected at most ${limits.max} items, found ${value.length}`);
     }
@@ -136,13 +154,14 @@ function listHint(value: unknown): string {
 /** A mapping with free keys. */
 export function mapOf<T>(
   item: Decoder<T>,
-  key?: (key: string, at: Decoding) => void,
+  limits: { readonly max?: number } = {},
 ): Decoder<Readonly<Record<string, T>>> {
   return (value, at) => {
     if (!isPlainObject(value)) return at.fault(`expected a mapping, found ${describe(value)}`);
+    const size = Object.keys(value).length;
+    if (limits.max !== undefined && size > limits.max) at.fault(`expected at most ${limits.max} keys, found ${size}`);
     const entries: [string, T][] = [];
     for (const [name, element] of Object.entries(value)) {
-      key?.(name, at);
       const decoded = at.in(name, () => item(element, at));
       if (decoded !== undefined) entries.push([name, decoded]);
     }
@@ -156,6 +175,8 @@ export interface ObjectOptions<T> {
   readonly required?: readonly (keyof T & string)[];
   /** Fields we know of and leave alone are ignored instead of refused. */
   readonly open?: boolean;
+  /** Second names of fields, as the API takes them. */
+  readonly aliases?: Readonly<Record<string, keyof T & string>>;
   /** Checks across fields; runs only where the object itself was an object. */
   readonly check?: (value: T, at: Decoding) => void;
 }
@@ -163,16 +184,19 @@ export interface ObjectOptions<T> {
 /** An object with the fields of `T`, each named once: the compiler holds the table against the type. */
 export function object<T extends object>(fields: Fields<T>, options: ObjectOptions<T> = {}): Decoder<T> {
   const known = new Map<string, Decoder<unknown>>(Object.entries(fields));
+  const { aliases = {} } = options;
   return (value, at) => {
     if (!isPlainObject(value)) return at.fault(`expected a mapping, found ${describe(value)}`);
     const entries: [string, unknown][] = [];
     for (const [key, element] of Object.entries(value)) {
-      const decode = known.get(key);
+      const field = Object.hasOwn(aliases, key) ? (aliases[key] ?? key) : key;
+      const decode = known.get(field);
+      if (field !== key && Object.hasOwn(value, field)) at.keyFault(key, `\`${field}\` is the same field`);
       if (decode === undefined) {
         if (options.open !== true) at.keyFault(key, `unknown field ${quote(key)}${didYouMean(key, known.keys())}`);
       } else if (element !== null && element !== undefined) {
         const decoded = at.in(key, () => decode(element, at));
-        if (decoded !== undefined) entries.push([key, decoded]);
+        if (decoded !== undefined) entries.push([field, decoded]);
       }
     }
     for (const key of options.required ?? []) {

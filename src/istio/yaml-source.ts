@@ -13,6 +13,7 @@ import {
   Lexer,
   LineCounter,
   parseAllDocuments,
+  Scalar,
   visit,
   type Document,
   type Node,
@@ -187,6 +188,7 @@ export function readYaml(source: SourceText): SourceReading {
     return { objects, issues: [{ code: 'ERR_CONFIG_SYNTAX', path: '', message: DEEP, ...position }] };
   }
   for (const document of parsed(source.text, lines, fail)) {
+    if (/:[,\]]/.test(source.text)) restoreFinalColons(document, source.text);
     const deep = tooDeep(document);
     for (const error of document.errors.slice(0, ERRORS_MAX)) fail(error.message, error.pos[0]);
     if (document.errors.length > ERRORS_MAX)
@@ -223,6 +225,27 @@ function parsed(text: string, lineCounter: LineCounter, fail: (message: string) 
     fail(error instanceof RangeError ? 'nested too deeply' : messageOf(error));
     return [];
   }
+}
+
+/**
+ * `[fd00::, fe80::]` is a list of two addresses to kubectl, whose YAML wants a blank behind the colon of a key. Here the
+ * parser, which follows YAML 1.2, saw keys without values.
+ */
+function restoreFinalColons(document: Document, text: string): void {
+  visit(document, {
+    Seq: (_key, list) => {
+      if (list.flow !== true) return;
+      list.items.forEach((item, index) => {
+        const pair = isMap<Node, Node | null>(item) && item.items.length === 1 ? item.items[0] : undefined;
+        const [start, end] = isScalar(pair?.key) && pair.key.type === 'PLAIN' ? (pair.key.range ?? []) : [];
+        if (start === undefined || end === undefined || written(pair?.value) !== undefined) return;
+        if (!/^:[,\]]/.test(text.slice(end, end + 2))) return;
+        const scalar = new Scalar(text.slice(start, end + 1));
+        scalar.range = [start, end + 1, end + 1];
+        list.items[index] = scalar;
+      });
+    },
+  });
 }
 
 /** Document mode, flow-error end and scalar marks are the lexer's own: they stand for nothing in the text. */
