@@ -31,6 +31,8 @@ const count: Decoder<number> = integer(0, COUNT_MAX);
 const ignored: Decoder<unknown> = (value) => value;
 
 interface RawContainer {
+  readonly name?: string;
+  readonly image?: string;
   readonly ports?: readonly { readonly containerPort?: number; readonly name?: string; readonly protocol?: string }[];
   readonly restartPolicy?: string;
 }
@@ -58,6 +60,8 @@ const container: Decoder<RawContainer> = object<RawContainer>(
         { ...OPEN, required: ['containerPort'] },
       ),
     ),
+    name: string,
+    image: string,
     restartPolicy: string,
   },
   OPEN,
@@ -107,7 +111,13 @@ export interface PodFacts {
   readonly replicas: number;
   readonly ports: readonly ContainerPort[];
   readonly hostNetwork: boolean;
+  /** The Pod holds a sidecar already: written by `istioctl kube-inject`, or read from a cluster. */
+  readonly hasProxy: boolean;
 }
+
+const PROXY_CONTAINER = 'istio-proxy';
+/** Stands for the image that the webhook is to fill in. */
+const IMAGE_OF_WEBHOOK = 'auto';
 
 /** `metadata` is the object's own, which is the Pod's only where the object is a Pod. */
 export function readPod(kind: WorkloadKind, value: PlainObject, metadata: ObjectMeta, at: Decoding): PodFacts {
@@ -129,13 +139,16 @@ function podFacts(read: RawPod | undefined, replicas: number): PodFacts {
   const spec = read?.spec;
   // Restartable init containers run beside the others, so their ports are the Pod's too.
   const sidecars = (spec?.initContainers ?? []).filter((container) => container.restartPolicy === 'Always');
-  const ports = [...(spec?.containers ?? []), ...sidecars].flatMap((container) => container.ports ?? []);
+  const running = [...(spec?.containers ?? []), ...sidecars];
+  const isProxy = ({ name }: RawContainer): boolean => name === PROXY_CONTAINER;
+  const ports = running.filter((container) => !isProxy(container)).flatMap((container) => container.ports ?? []);
   return {
     labels: read?.metadata?.labels ?? {},
     annotations: read?.metadata?.annotations ?? {},
     serviceAccount: spec?.serviceAccountName || spec?.serviceAccount || 'default',
     replicas,
     hostNetwork: spec?.hostNetwork ?? false,
+    hasProxy: running.some((container) => isProxy(container) && container.image !== IMAGE_OF_WEBHOOK),
     ports: ports.map(({ containerPort, name, protocol }) => ({
       number: containerPort ?? 0,
       ...(name === undefined ? {} : { name }),

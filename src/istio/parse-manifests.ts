@@ -176,10 +176,17 @@ function workloadOf(
   labelsOf: ReadonlyMap<string, Readonly<Record<string, string>>>,
 ): Workload {
   const { namespace, name } = metadata;
-  const { hostNetwork, ...rest } = facts;
+  const { hostNetwork, hasProxy, ...rest } = facts;
   const { labels, annotations } = facts;
   const namespaceLabels = labelsOf.get(namespace) ?? {};
-  const { injected, reason } = decideInjection({ namespace, namespaceLabels, labels, annotations, hostNetwork });
+  const { injected, reason } = decideInjection({
+    namespace,
+    namespaceLabels,
+    labels,
+    annotations,
+    hostNetwork,
+    hasProxy,
+  });
   return { kind, namespace, name, ...rest, injected, injectionReason: reason, origin };
 }
 
