@@ -4,7 +4,15 @@
  */
 import { didYouMean } from '../core/suggest.ts';
 import { quote } from './config-error.ts';
-import { isPlainObject, string, type Decoder, type Decoding, type PlainObject } from './decode.ts';
+import {
+  fieldsOf,
+  isPlainObject,
+  string,
+  unknownField,
+  type Decoder,
+  type Decoding,
+  type PlainObject,
+} from './decode.ts';
 import type { PolicyResource } from './mesh-config.ts';
 import { destinationRuleSpec, serviceEntrySpec, workloadEntrySpec } from './networking-schemas.ts';
 import { decodeMetadata } from './object-meta.ts';
@@ -27,6 +35,8 @@ interface Head {
 interface PolicyKind {
   readonly group: string;
   readonly versions: readonly string[];
+  /** Of the spec. */
+  readonly fields: ReadonlySet<string>;
   readonly read: (head: Head, spec: unknown, at: Decoding) => PolicyResource | undefined;
 }
 
@@ -34,13 +44,14 @@ const SECURITY = { group: 'security.istio.io', versions: ['v1', 'v1beta1'] } as 
 const NETWORKING = { group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'] } as const;
 
 function define<S, R extends PolicyResource>(
-  api: Omit<PolicyKind, 'read'>,
+  api: Omit<PolicyKind, 'read' | 'fields'>,
   spec: Decoder<S>,
   build: (head: Head, spec: S) => R,
   validate: (resource: R, at: Decoding) => void,
 ): PolicyKind {
   return {
     ...api,
+    fields: fieldsOf(spec),
     read: (head, value, at) => {
       const decoded = at.in('spec', () => spec(value, at));
       if (decoded === undefined) return undefined;
@@ -145,6 +156,7 @@ export function policyKindOf(apiVersion: string, kind: string, at: Decoding): Po
   return known;
 }
 
+const NO_FIELDS: ReadonlySet<string> = new Set();
 const TOP_LEVEL: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status']);
 
 /** Decodes an object of a kind of ours, every field of it. */
@@ -154,13 +166,12 @@ export function readPolicyResource(
   at: Decoding,
   origin?: ResourceOrigin,
 ): PolicyResource | undefined {
-  for (const key of Object.keys(object)) {
-    if (!TOP_LEVEL.has(key)) at.keyFault(key, `unknown field ${quote(key)}${didYouMean(key, TOP_LEVEL)}`);
-  }
-  const metadata = decodeMetadata(object, at, { scope: 'namespace', strict: true });
+  const fields = [...TOP_LEVEL].map((name) => [name, name === 'spec' ? kind.fields : NO_FIELDS] as const);
+  for (const key of Object.keys(object)) if (!TOP_LEVEL.has(key)) unknownField(key, fields, at);
+  const metadata = at.inside(TOP_LEVEL, () => decodeMetadata(object, at, { scope: 'namespace', strict: true }));
   const apiVersion = at.in('apiVersion', () => string(object['apiVersion'], at)) ?? '';
   const head = { apiVersion, metadata, ...(origin === undefined ? {} : { origin }) };
-  return kind.read(head, object['spec'] ?? {}, at);
+  return at.inside(TOP_LEVEL, () => kind.read(head, object['spec'] ?? {}, at));
 }
 
 /** Names a value as an object of Kubernetes, or reports why it is none. */
