@@ -141,8 +141,10 @@ export function policyKindOf(apiVersion: string, kind: string, at: Decoding): Po
   const known = KINDS.get(kind);
   const inGroup = GROUP_KINDS.get(group);
   if (inGroup === undefined) {
-    const meant = didYouMean(group, [SECURITY.group, NETWORKING.group]);
-    if (meant !== '' && group !== '') at.fault(`unknown API group ${quote(group)}${meant}`, 'apiVersion');
+    // Many groups are near in spelling (networking.k8s.io); a kind of ours in one of them is the slip.
+    const homes = [...GROUP_KINDS].filter(([, kinds]) => kinds.includes(kind)).map(([name]) => name);
+    const meant = group === '' ? '' : didYouMean(group, homes);
+    if (meant !== '') at.fault(`unknown API group ${quote(group)}${meant}`, 'apiVersion');
     return undefined;
   }
   if (!inGroup.includes(kind)) {
