@@ -84,9 +84,16 @@ function lintProvider(context: LintContext, policy: AuthorizationPolicy): void {
 
 function lintNamespace(context: LintContext, policy: AuthorizationPolicy, { field, value, path }: PolicyValue): void {
   const { namespaces } = context.config;
-  if (field !== 'namespaces' || value.includes('*') || namespaces.length === 0) return;
-  if (namespaces.some((namespace) => namespace.name === value)) return;
-  context.report('MSH020', policy, path, `namespace \`${value}\` is not among the manifests`);
+  if (field !== 'namespaces' || namespaces.length === 0) return;
+  if (namespaces.some(({ name }) => hasName(name, value))) return;
+  const what = value.includes('*') ? `no namespace of the manifests is like \`${value}\`` : '';
+  context.report('MSH020', policy, path, what || `namespace \`${value}\` is not among the manifests`);
+}
+
+/** Whether `name` is `pattern`, or what its asterisk at one end stands for. */
+function hasName(name: string, pattern: string): boolean {
+  if (pattern.startsWith('*')) return name.endsWith(pattern.slice(1));
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }
 
 /** Principals that name nobody. A pattern is taken as it is. */

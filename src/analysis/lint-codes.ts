@@ -71,14 +71,14 @@ export const LINTS = {
   MSH078: ['warning', 'a port entry drops the TLS settings above it'],
   MSH079: ['error', 'a port entry for a port the Service does not have'],
   MSH080: ['error', 'STRICT without auto mTLS and without a DestinationRule', 'KIA0401', 'KIA0501'],
-  MSH081: ['error', 'credentialName without a workload selector is plaintext on sidecars'],
+  MSH081: ['error', 'credentialName without a workload selector is plaintext on sidecars', 'IST0128', 'IST0129'],
   MSH082: ['error', 'the client is told ISTIO_MUTUAL, but the server is DISABLE', 'KIA0505', 'KIA0506'],
 
   MSH090: ['info', 'a namespace is not injected', 'IST0102'],
   MSH091: ['info', 'a port name without a protocol is sniffed', 'IST0118', 'KIA0601'],
   MSH092: ['warning', 'Services give one workload port different protocols', 'IST0116'],
   MSH093: ['warning', 'a target port that no selected workload has', 'KIA0701'],
-  MSH094: ['warning', 'a namespace has two injection labels', 'IST0123'],
+  MSH094: ['warning', 'a namespace joins the mesh in more than one way', 'IST0123'],
   MSH095: ['info', 'a Service selects no workload'],
   MSH096: ['info', 'the injection annotation is deprecated', 'IST0135'],
   MSH097: ['warning', 'the injection annotation is never read'],
@@ -86,6 +86,8 @@ export const LINTS = {
   MSH099: ['warning', 'ServiceEntries give one host and port different protocols', 'IST0177'],
 
   MSH100: ['warning', 'a RequestAuthentication alone lets requests without a token in'],
+  MSH101: ['warning', 'a workload runs as the user of the sidecar', 'IST0144'],
+  MSH102: ['warning', 'a selector picks a proxy of the Gateway API', 'IST0166'],
   MSH110: ['error', 'several Sidecars select one workload', 'IST0110'],
   MSH111: ['error', 'several Sidecars without a selector in one namespace', 'IST0111'],
 } as const;

@@ -113,11 +113,18 @@ function lintNamespace(context: LintContext, rule: DestinationRule, services: re
   context.report('MSH077', rule, ['metadata', 'namespace'], message);
 }
 
+/** Labels that istiod adds to an endpoint from its node, which manifests do not tell. */
+const NODE_LABEL = /^(?:topology\.(?:kubernetes|istio)\.io|kubernetes\.io\/hostname$)/;
+
+function ownLabels(labels: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => !NODE_LABEL.test(key)));
+}
+
 function lintSubsets(context: LintContext, rule: DestinationRule, services: readonly RegisteredService[]): void {
   const endpoints = services.flatMap((service) => service.ports.flatMap((port) => service.endpoints(port.number)));
   if (services.some((service) => service.location === 'MESH_EXTERNAL')) return;
   rule.spec.subsets?.forEach((subset, index) => {
-    if (endpoints.some((endpoint) => selects(subset.labels, endpoint.labels))) return;
+    if (endpoints.some((endpoint) => selects(ownLabels(subset.labels), endpoint.labels))) return;
     context.report(
       'MSH071',
       rule,

@@ -1,8 +1,8 @@
 /**
- * Namespaces, workloads, Services and the selectors that should find them.
+ * Namespaces, workloads and Services.
  * @module
  */
-import { INJECT_KEY, isSelective, selects, type PolicyResource, type Sidecar, type Workload } from '../istio/index.ts';
+import { INJECT_KEY, isSelective, type Service, type Workload } from '../istio/index.ts';
 import { targetPortOf } from '../policy/index.ts';
 import { serviceSubject, valuesOf, workloadSubject, type LintContext, type LintSubject } from './lint-context.ts';
 
@@ -11,11 +11,17 @@ export function lintWorkloads(context: LintContext): void {
   for (const workload of context.config.workloads) lintAnnotation(context, workload);
   for (const workload of context.config.workloads) lintProtocols(context, workload);
   for (const workload of context.config.workloads) lintServicePorts(context, workload);
+  for (const workload of context.config.workloads) lintUser(context, workload);
   lintServices(context);
-  lintServiceEntries(context);
-  lintSelectors(context);
-  lintSidecars(context);
   lintTokens(context);
+}
+
+const INJECTION_LABEL = 'istio-injection';
+/** Each of them makes the Pods of a namespace part of the mesh in its own way; the first that is there decides. */
+const MEMBERSHIP_LABELS = [INJECTION_LABEL, 'istio.io/rev', 'istio.io/dataplane-mode'] as const;
+
+function isSystemNamespace(context: LintContext, name: string): boolean {
+  return name === context.config.settings.rootNamespace || name.startsWith('kube-');
 }
 
 function lintNamespaces(context: LintContext): void {
@@ -26,12 +32,13 @@ function lintNamespaces(context: LintContext): void {
       metadata: { namespace: '', name, annotations },
       ...(origin === undefined ? {} : { origin }),
     };
-    const kinds = ['istio-injection', 'istio.io/rev'].filter((key) => Object.hasOwn(labels, key));
-    if (kinds.length > 1) {
-      const message = `${kinds.join(' and ')} are both set: istio-injection wins`;
-      context.report('MSH094', subject, ['metadata', 'labels', 'istio.io/rev'], message);
+    const kinds = MEMBERSHIP_LABELS.filter((key) => Object.hasOwn(labels, key));
+    // A namespace that is kept out says so with one label, and the others are of no account.
+    if (kinds.length > 1 && (labels[INJECTION_LABEL] ?? 'enabled') === 'enabled') {
+      const message = `${kinds.join(' and ')} are all set: ${kinds[0]} decides, and Pods get a sidecar by it`;
+      context.report('MSH094', subject, ['metadata', 'labels', kinds[1] ?? ''], message);
     }
-    const isSystem = name === config.settings.rootNamespace || name.startsWith('kube-');
+    const isSystem = isSystemNamespace(context, name);
     if (kinds.length > 0 || isSystem || !config.workloads.some((workload) => workload.namespace === name)) continue;
     const message = `no label asks for injection; \`kubectl label namespace ${name} istio-injection=enabled\` does`;
     context.report('MSH090', subject, ['metadata'], message);
@@ -52,6 +59,15 @@ function lintAnnotation(context: LintContext, workload: Workload): void {
     path,
     `the annotation ${INJECT_KEY} is deprecated; use the label of the same name`,
   );
+}
+
+/** What the proxy itself runs as: its own traffic must not be sent back to it. */
+const PROXY_USER = 1337;
+
+function lintUser(context: LintContext, workload: Workload): void {
+  if (workload.userIds?.includes(PROXY_USER) !== true) return;
+  const message = `runs as user ${PROXY_USER}, as a sidecar does: its calls go past the sidecar, in plaintext`;
+  context.report('MSH101', workloadSubject(workload), [], message);
 }
 
 function annotationPath({ kind }: Workload): readonly string[] {
@@ -92,22 +108,9 @@ function lintServicePorts(context: LintContext, workload: Workload): void {
   }
 }
 
-function lintServiceEntries(context: LintContext): void {
-  const seen = new Map<string, { readonly protocol: string; readonly entry: string }>();
-  for (const entry of context.config.serviceEntries) {
-    for (const host of entry.spec.hosts) {
-      entry.spec.ports?.forEach(({ number, protocol = '' }, index) => {
-        const key = `${host}:${number}`;
-        const mine = protocol.toUpperCase();
-        const first = seen.get(key);
-        if (first === undefined) seen.set(key, { protocol: mine, entry: entry.metadata.name });
-        else if (first.protocol !== mine) {
-          const message = `${key} is ${first.protocol || 'sniffed'} in ServiceEntry ${first.entry} and ${mine || 'sniffed'} here`;
-          context.report('MSH099', entry, ['spec', 'ports', index, 'protocol'], message);
-        }
-      });
-    }
-  }
+/** Neither the system's nor made by a gateway controller: its port names are somebody's to change. */
+function isUsersOwn(context: LintContext, { namespace, metadata }: Service): boolean {
+  return !isSystemNamespace(context, namespace) && !Object.hasOwn(metadata.labels, 'gateway.istio.io/managed');
 }
 
 function lintServices(context: LintContext): void {
@@ -119,7 +122,7 @@ function lintServices(context: LintContext): void {
     }
     service.ports.forEach((port, index) => {
       const path = ['spec', 'ports', index];
-      if (port.protocol === 'auto' && service.type !== 'ExternalName') {
+      if (port.protocol === 'auto' && service.type !== 'ExternalName' && isUsersOwn(context, service)) {
         const name = port.name === undefined ? 'a port without a name' : `the port name \`${port.name}\``;
         context.report(
           'MSH091',
@@ -138,58 +141,6 @@ function lintServices(context: LintContext): void {
         context.report('MSH093', subject, [...path, 'targetPort'], message);
       }
     });
-  }
-}
-
-function lintSelectors(context: LintContext): void {
-  const { config } = context;
-  if (config.workloads.length === 0) return;
-  const check = (policy: PolicyResource, labels: Readonly<Record<string, string>> | undefined, field: string): void => {
-    const { namespace } = policy.metadata;
-    const everywhere = namespace === config.settings.rootNamespace;
-    if (!isSelective(labels) || (everywhere && policy.kind === 'PeerAuthentication')) return;
-    const found = config.workloads.some((w) => (everywhere || w.namespace === namespace) && selects(labels, w.labels));
-    const entry = config.workloadEntries.some(
-      (w) => w.metadata.namespace === namespace && selects(labels, { ...w.metadata.labels, ...w.spec.labels }),
-    );
-    if (found || entry) return;
-    const text = Object.entries(labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(',');
-    const whole = everywhere ? 'in any namespace' : `in namespace ${namespace}`;
-    context.report(
-      'MSH012',
-      policy,
-      ['spec', field],
-      `no workload ${whole} has the labels ${text}; labels of the Pod template count`,
-    );
-  };
-  const selecting = [...config.peerAuthentications, ...config.authorizationPolicies, ...config.requestAuthentications];
-  for (const policy of selecting) check(policy, policy.spec.selector?.matchLabels, 'selector');
-  for (const rule of config.destinationRules) check(rule, rule.spec.workloadSelector?.matchLabels, 'workloadSelector');
-  for (const sidecar of config.sidecars) check(sidecar, sidecar.spec.workloadSelector?.labels, 'workloadSelector');
-}
-
-function lintSidecars(context: LintContext): void {
-  const { sidecars, workloads } = context.config;
-  const labelsOf = ({ spec }: Sidecar): Readonly<Record<string, string>> | undefined => spec.workloadSelector?.labels;
-  for (const sidecar of sidecars) {
-    const { namespace, name } = sidecar.metadata;
-    const others = sidecars.filter((other) => other !== sidecar && other.metadata.namespace === namespace);
-    if (!isSelective(labelsOf(sidecar))) {
-      const second = others.find((other) => !isSelective(labelsOf(other)));
-      if (second !== undefined)
-        context.report('MSH111', sidecar, ['spec'], `${name} and ${second.metadata.name} both have no selector`);
-      continue;
-    }
-    const shared = workloads.find(
-      (workload) =>
-        workload.namespace === namespace &&
-        selects(labelsOf(sidecar), workload.labels) &&
-        others.some((other) => isSelective(labelsOf(other)) && selects(labelsOf(other), workload.labels)),
-    );
-    if (shared === undefined) continue;
-    context.report('MSH110', sidecar, ['spec', 'workloadSelector'], `another Sidecar selects ${shared.name} too`);
   }
 }
 

@@ -12,6 +12,8 @@ import { lintAuthorization } from './lint-authorization.ts';
 import { LintContext, type Finding, type LintRules } from './lint-context.ts';
 import { lintDestinationRules } from './lint-destination-rule.ts';
 import { lintPeerAuthentication } from './lint-peer-authentication.ts';
+import { lintSelectors } from './lint-selector.ts';
+import { lintServiceEntries } from './lint-service-entry.ts';
 import { lintWorkloads } from './lint-workload.ts';
 
 const RULES: readonly LintRules[] = [
@@ -22,6 +24,8 @@ const RULES: readonly LintRules[] = [
   lintAuthorizationTransport,
   lintDestinationRules,
   lintWorkloads,
+  lintSelectors,
+  lintServiceEntries,
 ];
 
 /**

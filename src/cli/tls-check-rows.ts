@@ -6,7 +6,7 @@
  * and what trust a DestinationRule's files hold, is not known here, and no verdict is given on it.
  * @module
  */
-import type { PolicyRef, WorkloadRef } from '../core/index.ts';
+import { didYouMean, MeshError, type PolicyRef, type WorkloadRef } from '../core/index.ts';
 import type { Workload } from '../istio/index.ts';
 import {
   acceptedTrustDomains,
@@ -70,8 +70,8 @@ export interface TlsCheckQuestion {
 export function tlsCheckRows(question: TlsCheckQuestion): readonly TlsCheckRow[] {
   const { compiled, from, namespace, target } = question;
   const [host, port] = target?.split(':') ?? [];
-  const wanted =
-    host === undefined ? undefined : compiled.registry.resolve(host, from?.namespace ?? namespace ?? 'default');
+  const wanted = host === undefined ? undefined : wantedService(question, host, port);
+  if (namespace !== undefined) refuseUnknownNamespace(compiled, namespace);
   const check = {
     compiled,
     clientTls: compileClientTls(compiled.config, { peerAuthentication: compiled.peers }),
@@ -89,6 +89,30 @@ export function tlsCheckRows(question: TlsCheckQuestion): readonly TlsCheckRow[]
         .flatMap((candidate) => rowsOf({ ...check, service, port: candidate })),
     )
     .sort((a, b) => compareText(a.host, b.host) || a.port - b.port || compareText(a.subset ?? '', b.subset ?? ''));
+}
+
+/** A name that means nothing must not look like a check without findings. */
+function wantedService(
+  { compiled, from, namespace }: TlsCheckQuestion,
+  host: string,
+  port: string | undefined,
+): RegisteredService {
+  const caller = from?.namespace ?? namespace ?? 'default';
+  const { registry } = compiled;
+  const found = registry.resolve(host, caller);
+  if (found === undefined) {
+    const names = registry.services.flatMap((service) => [service.name, `${service.name}.${service.namespace}`]);
+    throw new MeshError('ERR_USAGE', `no service \`${host}\` seen from namespace ${caller}${didYouMean(host, names)}`);
+  }
+  const ports = found.ports.map(({ number }) => String(number));
+  if (port === undefined || ports.includes(port)) return found;
+  throw new MeshError('ERR_USAGE', `${found.host} has no port \`${port}\`: expected ${ports.join(', ') || 'none'}`);
+}
+
+function refuseUnknownNamespace({ config, registry }: CompiledMesh, namespace: string): void {
+  const known = new Set([...config.namespaces.map(({ name }) => name), ...registry.services.map((s) => s.namespace)]);
+  if (known.has(namespace)) return;
+  throw new MeshError('ERR_USAGE', `no namespace \`${namespace}\` in the manifests${didYouMean(namespace, known)}`);
 }
 
 interface PortQuestion {

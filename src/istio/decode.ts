@@ -21,6 +21,8 @@ export class Decoding {
   /** What Istio's webhook lets pass with a warning. */
   readonly warnings: Fault[] = [];
   readonly #path: (string | number)[];
+  /** The fields of the objects around the value, outermost first. */
+  readonly #around: ReadonlySet<string>[] = [];
 
   constructor(path: ConfigPath = []) {
     this.#path = [...path];
@@ -38,6 +40,21 @@ export class Decoding {
     } finally {
       this.#path.pop();
     }
+  }
+
+  /** Runs `body` inside an object that has these fields. */
+  inside<T>(fields: ReadonlySet<string>, body: () => T): T {
+    this.#around.push(fields);
+    try {
+      return body();
+    } finally {
+      this.#around.pop();
+    }
+  }
+
+  /** Whether an object around this one has the field. */
+  isFurtherOut(field: string): boolean {
+    return this.#around.some((fields) => fields.has(field));
   }
 
   fault(message: string, ...below: ConfigPath): undefined {
@@ -79,6 +96,15 @@ export const string: Decoder<string> = (value, at) => {
   return at.fault(`expected a string, found ${describe(value)}${hint}`);
 };
 
+/** A string of at most `max` characters. */
+export function text(max: number): Decoder<string> {
+  return (value, at) => {
+    const read = string(value, at);
+    if (read !== undefined && read.length > max) at.fault(`expected at most ${max} characters, found ${read.length}`);
+    return read;
+  };
+}
+
 export const boolean: Decoder<boolean> = (value, at) => {
   if (typeof value === 'boolean') return value;
   const hint = value === 'true' || value === 'false' ? '; take away the quotes' : '';
@@ -98,6 +124,7 @@ export function integer(min: number, max: number): Decoder<number> {
 }
 
 export const PORT_MAX = 65_535;
+export const UINT32_MAX = 4_294_967_295;
 export const port: Decoder<number> = integer(1, PORT_MAX);
 
 export const number: Decoder<number> = (value, at) =>
@@ -114,9 +141,18 @@ export function oneOf<const T extends string>(...values: readonly T[]): Decoder<
   };
 }
 
-export function list<T>(item: Decoder<T>, limits: { readonly max?: number } = {}): Decoder<readonly T[]> {
-  return (value, at) => {
-    if (!Array.isArray(value)) return at.fault(`expected a list, found ${describe(value)}${listHint(value)}`);
+export interface ListLimits {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export function list<T>(item: Decoder<T>, limits: ListLimits = {}): Decoder<readonly T[]> {
+  const fields = fieldsOf(item);
+  return withFields(fields, (value, at) => {
+    if (!Array.isArray(value)) return at.fault(`expected a list, found ${describe(value)}${listHint(value, fields)}`);
+    if (limits.min !== undefined && value.length < limits.min) {
+      at.fault(`expected at least ${limits.min} items, found ${value.length}`);
+    }
     if (limits.max !== undefined && value.length > limits.max) {
       at.fault(`expected at most ${limits.max} items, found ${value.length}`);
     }
@@ -126,28 +162,60 @@ export function list<T>(item: Decoder<T>, limits: { readonly max?: number } = {}
       if (decoded !== undefined) out.push(decoded);
     });
     return out;
-  };
+  });
 }
 
-function listHint(value: unknown): string {
-  return typeof value === 'string' ? `; write \`[${JSON.stringify(value.slice(0, 40))}]\`` : '';
+function listHint(value: unknown, fields: ReadonlySet<string>): string {
+  if (typeof value === 'string') return `; write \`[${JSON.stringify(value.slice(0, 40))}]\``;
+  const isItem = isPlainObject(value) && Object.keys(value).some((key) => fields.has(key));
+  return isItem ? '; write `- ` before its first field' : '';
+}
+
+const NO_FIELDS: ReadonlySet<string> = new Set();
+/** Of a mapping whose keys are the user's own. */
+const FREE_KEYS: ReadonlySet<string> = new Set();
+/** The fields of the objects that a decoder reads, or that are the items of the lists it reads. */
+const FIELDS = new WeakMap<Decoder<unknown>, ReadonlySet<string>>();
+
+export function fieldsOf(decode: Decoder<unknown>): ReadonlySet<string> {
+  return FIELDS.get(decode) ?? NO_FIELDS;
+}
+
+function withFields<T>(fields: ReadonlySet<string>, decode: Decoder<T>): Decoder<T> {
+  FIELDS.set(decode, fields);
+  return decode;
+}
+
+/** Reports a field that does not belong where it stands, and where it would belong: wrong indentation is the usual slip. */
+export function unknownField(key: string, known: Iterable<readonly [string, ReadonlySet<string>]>, at: Decoding): void {
+  at.keyFault(key, `unknown field ${quote(key)}${placeOf(key, new Map(known), at)}`);
+}
+
+function placeOf(key: string, known: ReadonlyMap<string, ReadonlySet<string>>, at: Decoding): string {
+  const inner = [...known].find(([, fields]) => fields.has(key))?.[0];
+  if (inner !== undefined) return `; it is a field of \`${inner}\`: indent it further`;
+  if (at.isFurtherOut(key)) return '; it is a field further out: indent it less';
+  const meant = didYouMean(key, known.keys());
+  const free = [...known].find(([, fields]) => fields === FREE_KEYS)?.[0];
+  return meant === '' && free !== undefined ? `; keys of your own go below \`${free}\`` : meant;
 }
 
 /** A mapping with free keys. */
 export function mapOf<T>(
   item: Decoder<T>,
-  key?: (key: string, at: Decoding) => void,
+  limits: { readonly max?: number } = {},
 ): Decoder<Readonly<Record<string, T>>> {
-  return (value, at) => {
+  return withFields(FREE_KEYS, (value, at) => {
     if (!isPlainObject(value)) return at.fault(`expected a mapping, found ${describe(value)}`);
+    const size = Object.keys(value).length;
+    if (limits.max !== undefined && size > limits.max) at.fault(`expected at most ${limits.max} keys, found ${size}`);
     const entries: [string, T][] = [];
     for (const [name, element] of Object.entries(value)) {
-      key?.(name, at);
       const decoded = at.in(name, () => item(element, at));
       if (decoded !== undefined) entries.push([name, decoded]);
     }
     return Object.fromEntries(entries);
-  };
+  });
 }
 
 export type Fields<T> = { readonly [K in keyof T]-?: Decoder<Exclude<T[K], undefined>> };
@@ -156,6 +224,8 @@ export interface ObjectOptions<T> {
   readonly required?: readonly (keyof T & string)[];
   /** Fields we know of and leave alone are ignored instead of refused. */
   readonly open?: boolean;
+  /** Second names of fields, as the API takes them. */
+  readonly aliases?: Readonly<Record<string, keyof T & string>>;
   /** Checks across fields; runs only where the object itself was an object. */
   readonly check?: (value: T, at: Decoding) => void;
 }
@@ -163,18 +233,10 @@ export interface ObjectOptions<T> {
 /** An object with the fields of `T`, each named once: the compiler holds the table against the type. */
 export function object<T extends object>(fields: Fields<T>, options: ObjectOptions<T> = {}): Decoder<T> {
   const known = new Map<string, Decoder<unknown>>(Object.entries(fields));
-  return (value, at) => {
+  const names = new Set(known.keys());
+  return withFields(names, (value, at) => {
     if (!isPlainObject(value)) return at.fault(`expected a mapping, found ${describe(value)}`);
-    const entries: [string, unknown][] = [];
-    for (const [key, element] of Object.entries(value)) {
-      const decode = known.get(key);
-      if (decode === undefined) {
-        if (options.open !== true) at.keyFault(key, `unknown field ${quote(key)}${didYouMean(key, known.keys())}`);
-      } else if (element !== null && element !== undefined) {
-        const decoded = at.in(key, () => decode(element, at));
-        if (decoded !== undefined) entries.push([key, decoded]);
-      }
-    }
+    const entries = at.inside(names, () => decodeFields(value, known, options, at));
     for (const key of options.required ?? []) {
       if (value[key] === null || value[key] === undefined) at.fault(`the field \`${key}\` is missing`);
     }
@@ -182,14 +244,40 @@ export function object<T extends object>(fields: Fields<T>, options: ObjectOptio
     const decoded = Object.fromEntries(entries) as T;
     options.check?.(decoded, at);
     return decoded;
-  };
+  });
+}
+
+function decodeFields<T extends object>(
+  value: PlainObject,
+  known: ReadonlyMap<string, Decoder<unknown>>,
+  { aliases = {}, open = false }: ObjectOptions<T>,
+  at: Decoding,
+): readonly (readonly [string, unknown])[] {
+  const entries: (readonly [string, unknown])[] = [];
+  for (const [key, element] of Object.entries(value)) {
+    const field = Object.hasOwn(aliases, key) ? (aliases[key] ?? key) : key;
+    const decode = known.get(field);
+    if (field !== key && Object.hasOwn(value, field)) at.keyFault(key, `\`${field}\` is the same field`);
+    if (decode === undefined) {
+      if (!open)
+        unknownField(
+          key,
+          [...known].map(([name, nested]) => [name, fieldsOf(nested)] as const),
+          at,
+        );
+    } else if (element !== null && element !== undefined) {
+      const decoded = at.in(key, () => decode(element, at));
+      if (decoded !== undefined) entries.push([field, decoded]);
+    }
+  }
+  return entries;
 }
 
 /** `decode`, then a rule about the decoded value. */
 export function checked<T>(decode: Decoder<T>, check: (value: T, at: Decoding) => void): Decoder<T> {
-  return (value, at) => {
+  return withFields(fieldsOf(decode), (value, at) => {
     const decoded = decode(value, at);
     if (decoded !== undefined) check(decoded, at);
     return decoded;
-  };
+  });
 }

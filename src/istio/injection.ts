@@ -1,6 +1,7 @@
 /**
- * Whether Istio's webhook would put a sidecar into a Pod: first which Pods the webhook is asked about (labels of the
- * namespace and of the Pod), then what the injector answers (host network, system namespaces, label, annotation).
+ * Whether a Pod runs with a sidecar: it holds one already, or Istio's webhook would put one into it. For the latter,
+ * first which Pods the webhook is asked about (labels of the namespace and of the Pod), then what the injector answers
+ * (host network, system namespaces, label, annotation).
  *
  * `enableNamespacesByDefault` is off, and every revision that a label names is taken to be installed. The never and
  * always selectors of the injector's own configuration are not modelled: they are empty unless someone sets them.
@@ -27,6 +28,8 @@ export interface InjectionInput {
   readonly labels: Labels;
   readonly annotations: Labels;
   readonly hostNetwork: boolean;
+  /** A sidecar stands in the Pod already, whoever put it there. */
+  readonly hasProxy?: boolean;
 }
 
 export interface Injection {
@@ -35,6 +38,7 @@ export interface Injection {
 }
 
 export function decideInjection(input: InjectionInput): Injection {
+  if (input.hasProxy === true) return yes('the Pod has a container istio-proxy');
   const asked = webhookIsAsked(input);
   if (!asked.injected) return asked;
   if (input.hostNetwork) return no('the Pod uses the host network');

@@ -25,17 +25,26 @@ import type { ObjectMeta } from './resource.ts';
 type Labels = Readonly<Record<string, string>>;
 const OPEN = { open: true } as const;
 const COUNT_MAX = 2_147_483_647;
+const UID_MAX = 2_147_483_647;
 const count: Decoder<number> = integer(0, COUNT_MAX);
 
 /** Lets through what is not looked at. */
 const ignored: Decoder<unknown> = (value) => value;
 
+interface RawSecurityContext {
+  readonly runAsUser?: number;
+}
+
 interface RawContainer {
+  readonly name?: string;
+  readonly image?: string;
   readonly ports?: readonly { readonly containerPort?: number; readonly name?: string; readonly protocol?: string }[];
   readonly restartPolicy?: string;
+  readonly securityContext?: RawSecurityContext;
 }
 
 interface RawPodSpec {
+  readonly securityContext?: RawSecurityContext;
   readonly serviceAccountName?: string;
   readonly serviceAccount?: string;
   readonly hostNetwork?: boolean;
@@ -50,6 +59,11 @@ interface RawPod {
 
 const transport: Decoder<string> = oneOf('TCP', 'UDP', 'SCTP');
 
+const securityContext: Decoder<RawSecurityContext> = object<RawSecurityContext>(
+  { runAsUser: integer(0, UID_MAX) },
+  OPEN,
+);
+
 const container: Decoder<RawContainer> = object<RawContainer>(
   {
     ports: list(
@@ -58,13 +72,17 @@ const container: Decoder<RawContainer> = object<RawContainer>(
         { ...OPEN, required: ['containerPort'] },
       ),
     ),
+    name: string,
+    image: string,
     restartPolicy: string,
+    securityContext,
   },
   OPEN,
 );
 
 const podSpec: Decoder<RawPodSpec> = object<RawPodSpec>(
   {
+    securityContext,
     serviceAccountName: string,
     serviceAccount: string,
     hostNetwork: boolean,
@@ -106,8 +124,15 @@ export interface PodFacts {
   readonly serviceAccount: string;
   readonly replicas: number;
   readonly ports: readonly ContainerPort[];
+  readonly userIds?: readonly number[];
   readonly hostNetwork: boolean;
+  /** The Pod holds a sidecar already: written by `istioctl kube-inject`, or read from a cluster. */
+  readonly hasProxy: boolean;
 }
+
+const PROXY_CONTAINER = 'istio-proxy';
+/** Stands for the image that the webhook is to fill in. */
+const IMAGE_OF_WEBHOOK = 'auto';
 
 /** `metadata` is the object's own, which is the Pod's only where the object is a Pod. */
 export function readPod(kind: WorkloadKind, value: PlainObject, metadata: ObjectMeta, at: Decoding): PodFacts {
@@ -129,13 +154,19 @@ function podFacts(read: RawPod | undefined, replicas: number): PodFacts {
   const spec = read?.spec;
   // Restartable init containers run beside the others, so their ports are the Pod's too.
   const sidecars = (spec?.initContainers ?? []).filter((container) => container.restartPolicy === 'Always');
-  const ports = [...(spec?.containers ?? []), ...sidecars].flatMap((container) => container.ports ?? []);
+  const running = [...(spec?.containers ?? []), ...sidecars];
+  const isProxy = ({ name }: RawContainer): boolean => name === PROXY_CONTAINER;
+  const own = running.filter((container) => !isProxy(container));
+  const ports = own.flatMap((container) => container.ports ?? []);
+  const userIds = [spec, ...own].flatMap((one) => one?.securityContext?.runAsUser ?? []);
   return {
     labels: read?.metadata?.labels ?? {},
     annotations: read?.metadata?.annotations ?? {},
     serviceAccount: spec?.serviceAccountName || spec?.serviceAccount || 'default',
     replicas,
+    ...(userIds.length === 0 ? {} : { userIds }),
     hostNetwork: spec?.hostNetwork ?? false,
+    hasProxy: running.some((container) => isProxy(container) && container.image !== IMAGE_OF_WEBHOOK),
     ports: ports.map(({ containerPort, name, protocol }) => ({
       number: containerPort ?? 0,
       ...(name === undefined ? {} : { name }),

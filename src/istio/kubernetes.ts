@@ -44,6 +44,8 @@ export interface Workload {
   readonly serviceAccount: string;
   readonly replicas: number;
   readonly ports: readonly ContainerPort[];
+  /** Users that the Pod and its containers, but for the sidecar, ask to run as. */
+  readonly userIds?: readonly number[];
   /** Whether Istio's webhook would inject a sidecar (namespace label, Pod label and annotation, revision). */
   readonly injected: boolean;
   /** Why `injected` is what it is, for people: `namespace label istio-injection=enabled`. */

@@ -7,7 +7,8 @@ import { formatPath, type ConfigIssue, type ConfigPath } from './config-error.ts
 import { Decoding, isPlainObject, type Fault, type PlainObject } from './decode.ts';
 import { DEFAULT_MESH_SETTINGS, type MeshSettings } from './mesh-settings.ts';
 import { readMeshConfig } from './mesh-settings-reader.ts';
-import { readYaml, type DocumentOrigin } from './yaml-source.ts';
+import { readYaml } from './yaml-reader.ts';
+import type { DocumentOrigin } from './yaml-source.ts';
 
 export type SettingsSource =
   | { readonly kind: 'IstioOperator'; readonly object: PlainObject; readonly origin: DocumentOrigin }

@@ -56,6 +56,12 @@ export function wildcardDomainFault(text: string): string | undefined {
   return dot < 0 ? undefined : labelsFault(text.slice(dot + 1));
 }
 
+/** Why `host` has a wildcard that stands for less than a whole label, or nothing. */
+export function partialWildcardFault(host: string): string | undefined {
+  const partial = host.includes('*') && host.length > 1 && !host.startsWith('*.');
+  return partial ? `${quote(host)}: \`*\` should stand for a whole label` : undefined;
+}
+
 function lengthFault(text: string): string | undefined {
   if (text === '') return 'a host name may not be empty';
   return text.length > DOMAIN_MAX ? `a host name may have at most ${DOMAIN_MAX} characters` : undefined;

@@ -3,9 +3,8 @@
  * Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
  * @module
  */
-import { didYouMean } from '../core/suggest.ts';
 import { quote } from './config-error.ts';
-import { isPlainObject, mapOf, string, type Decoder, type Decoding, type PlainObject } from './decode.ts';
+import { isPlainObject, mapOf, string, unknownField, type Decoder, type Decoding, type PlainObject } from './decode.ts';
 import type { ObjectMeta } from './resource.ts';
 
 /** Names of the fields of Kubernetes' ObjectMeta; those that decide nothing here are accepted and left out. */
@@ -26,6 +25,9 @@ const METADATA_FIELDS: ReadonlySet<string> = new Set([
   'finalizers',
   'managedFields',
 ]);
+
+const NO_FIELDS: ReadonlySet<string> = new Set();
+const FIELDS = [...METADATA_FIELDS].map((name) => [name, NO_FIELDS] as const);
 
 const LABEL = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
@@ -60,10 +62,7 @@ export function decodeMetadata(object: PlainObject, at: Decoding, options: Metad
   }
   return at.in('metadata', () => {
     if (options.strict) {
-      for (const key of Object.keys(metadata)) {
-        if (METADATA_FIELDS.has(key)) continue;
-        at.keyFault(key, `unknown field ${quote(key)}${didYouMean(key, METADATA_FIELDS)}`);
-      }
+      for (const key of Object.keys(metadata)) if (!METADATA_FIELDS.has(key)) unknownField(key, FIELDS, at);
     }
     const optional = <T>(key: string, decode: Decoder<T>): T | undefined => {
       const value = metadata[key];

@@ -3,6 +3,7 @@
  * decide nothing here are counted. Every fault of every document is reported at once, with its place in the text.
  * @module
  */
+import { suggest } from '../core/suggest.ts';
 import { ConfigError, formatPath, type ConfigIssue } from './config-error.ts';
 import { withPolicyResources } from './config-change.ts';
 import { Decoding, isPlainObject, type Fault, type PlainObject } from './decode.ts';
@@ -15,7 +16,8 @@ import { findMeshSettings, type SettingsSource } from './mesh-settings-source.ts
 import { decodeMetadata } from './object-meta.ts';
 import { headOf, policyKindOf, readPolicyResource } from './policy-kinds.ts';
 import type { ObjectMeta } from './resource.ts';
-import { readYaml, type DocumentOrigin, type SourceText } from './yaml-source.ts';
+import { readYaml, type SourceText } from './yaml-reader.ts';
+import type { DocumentOrigin } from './yaml-source.ts';
 
 export interface ParseOptions {
   /** What to call the text in positions: a file name, as a rule. `<input>` where absent. */
@@ -38,12 +40,19 @@ export function parseManifestFiles(files: readonly SourceText[]): MeshConfig {
   const reading = new ManifestReading();
   for (const file of files) {
     const { objects, issues } = readYaml(file);
+    if (file.found === true && issues.length === 0 && !objects.some(({ value }) => looksLikeManifest(value))) continue;
     reading.issues.push(...issues);
     for (const { value, origin } of objects) reading.add(value, origin);
   }
   const config = reading.finish();
   if (reading.issues.length > 0) throw new ConfigError(reading.issues);
   return config;
+}
+
+/** Values of a chart, a kustomization or a package have none of these fields, nor one that is near them in spelling. */
+function looksLikeManifest(value: unknown): boolean {
+  const fields = ['apiVersion', 'kind', 'metadata', 'spec'];
+  return isPlainObject(value) && Object.keys(value).some((key) => suggest(key, fields) !== undefined);
 }
 
 interface Pending {
@@ -176,10 +185,17 @@ function workloadOf(
   labelsOf: ReadonlyMap<string, Readonly<Record<string, string>>>,
 ): Workload {
   const { namespace, name } = metadata;
-  const { hostNetwork, ...rest } = facts;
+  const { hostNetwork, hasProxy, ...rest } = facts;
   const { labels, annotations } = facts;
   const namespaceLabels = labelsOf.get(namespace) ?? {};
-  const { injected, reason } = decideInjection({ namespace, namespaceLabels, labels, annotations, hostNetwork });
+  const { injected, reason } = decideInjection({
+    namespace,
+    namespaceLabels,
+    labels,
+    annotations,
+    hostNetwork,
+    hasProxy,
+  });
   return { kind, namespace, name, ...rest, injected, injectionReason: reason, origin };
 }
 

@@ -4,11 +4,20 @@
  */
 import { didYouMean } from '../core/suggest.ts';
 import { quote } from './config-error.ts';
-import { isPlainObject, string, type Decoder, type Decoding, type PlainObject } from './decode.ts';
+import {
+  fieldsOf,
+  isPlainObject,
+  string,
+  unknownField,
+  type Decoder,
+  type Decoding,
+  type PlainObject,
+} from './decode.ts';
 import type { PolicyResource } from './mesh-config.ts';
-import { destinationRuleSpec, serviceEntrySpec, sidecarSpec, workloadEntrySpec } from './networking-schemas.ts';
+import { destinationRuleSpec, serviceEntrySpec, workloadEntrySpec } from './networking-schemas.ts';
 import { decodeMetadata } from './object-meta.ts';
 import type { ObjectMeta, ResourceOrigin } from './resource.ts';
+import { sidecarSpec } from './sidecar-schema.ts';
 import { validateAuthorizationPolicy } from './validate-authorization-policy.ts';
 import { validateDestinationRule } from './validate-destination-rule.ts';
 import { validatePeerAuthentication } from './validate-peer-authentication.ts';
@@ -26,6 +35,8 @@ interface Head {
 interface PolicyKind {
   readonly group: string;
   readonly versions: readonly string[];
+  /** Of the spec. */
+  readonly fields: ReadonlySet<string>;
   readonly read: (head: Head, spec: unknown, at: Decoding) => PolicyResource | undefined;
 }
 
@@ -33,13 +44,14 @@ const SECURITY = { group: 'security.istio.io', versions: ['v1', 'v1beta1'] } as 
 const NETWORKING = { group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'] } as const;
 
 function define<S, R extends PolicyResource>(
-  api: Omit<PolicyKind, 'read'>,
+  api: Omit<PolicyKind, 'read' | 'fields'>,
   spec: Decoder<S>,
   build: (head: Head, spec: S) => R,
   validate: (resource: R, at: Decoding) => void,
 ): PolicyKind {
   return {
     ...api,
+    fields: fieldsOf(spec),
     read: (head, value, at) => {
       const decoded = at.in('spec', () => spec(value, at));
       if (decoded === undefined) return undefined;
@@ -129,8 +141,10 @@ export function policyKindOf(apiVersion: string, kind: string, at: Decoding): Po
   const known = KINDS.get(kind);
   const inGroup = GROUP_KINDS.get(group);
   if (inGroup === undefined) {
-    const meant = didYouMean(group, [SECURITY.group, NETWORKING.group]);
-    if (meant !== '' && group !== '') at.fault(`unknown API group ${quote(group)}${meant}`, 'apiVersion');
+    // Many groups are near in spelling (networking.k8s.io); a kind of ours in one of them is the slip.
+    const homes = [...GROUP_KINDS].filter(([, kinds]) => kinds.includes(kind)).map(([name]) => name);
+    const meant = group === '' ? '' : didYouMean(group, homes);
+    if (meant !== '') at.fault(`unknown API group ${quote(group)}${meant}`, 'apiVersion');
     return undefined;
   }
   if (!inGroup.includes(kind)) {
@@ -144,6 +158,7 @@ export function policyKindOf(apiVersion: string, kind: string, at: Decoding): Po
   return known;
 }
 
+const NO_FIELDS: ReadonlySet<string> = new Set();
 const TOP_LEVEL: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status']);
 
 /** Decodes an object of a kind of ours, every field of it. */
@@ -153,13 +168,12 @@ export function readPolicyResource(
   at: Decoding,
   origin?: ResourceOrigin,
 ): PolicyResource | undefined {
-  for (const key of Object.keys(object)) {
-    if (!TOP_LEVEL.has(key)) at.keyFault(key, `unknown field ${quote(key)}${didYouMean(key, TOP_LEVEL)}`);
-  }
-  const metadata = decodeMetadata(object, at, { scope: 'namespace', strict: true });
+  const fields = [...TOP_LEVEL].map((name) => [name, name === 'spec' ? kind.fields : NO_FIELDS] as const);
+  for (const key of Object.keys(object)) if (!TOP_LEVEL.has(key)) unknownField(key, fields, at);
+  const metadata = at.inside(TOP_LEVEL, () => decodeMetadata(object, at, { scope: 'namespace', strict: true }));
   const apiVersion = at.in('apiVersion', () => string(object['apiVersion'], at)) ?? '';
   const head = { apiVersion, metadata, ...(origin === undefined ? {} : { origin }) };
-  return kind.read(head, object['spec'] ?? {}, at);
+  return at.inside(TOP_LEVEL, () => kind.read(head, object['spec'] ?? {}, at));
 }
 
 /** Names a value as an object of Kubernetes, or reports why it is none. */

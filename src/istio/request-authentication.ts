@@ -19,6 +19,8 @@ export interface JwtRule {
   readonly outputClaimToHeaders?: readonly { readonly header: string; readonly claim: string }[];
   readonly timeout?: string;
   readonly spaceDelimitedClaims?: readonly string[];
+  /** In the CRD, and read by no istiod yet: a request without a token passes all the same. */
+  readonly presence?: 'OPTIONAL' | 'REQUIRED';
 }
 
 export interface RequestAuthenticationSpec {

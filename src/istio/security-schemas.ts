@@ -10,7 +10,9 @@ import type {
   Operation,
   Source,
 } from './authorization-policy.ts';
-import { boolean, list, mapOf, object, oneOf, string, type Decoder } from './decode.ts';
+import { quote } from './config-error.ts';
+import { boolean, list, mapOf, object, oneOf, string, text, type Decoder } from './decode.ts';
+import { duration } from './duration-text.ts';
 import type { MutualTlsMode, PeerAuthenticationSpec } from './peer-authentication.ts';
 import type { JwtRule, RequestAuthenticationSpec } from './request-authentication.ts';
 import type { PolicyTargetReference, WorkloadSelector } from './resource.ts';
@@ -19,11 +21,14 @@ const RULES_MAX = 512;
 const SERVICE_ACCOUNTS_MAX = 16;
 const TARGETS_MAX = 16;
 const JWT_RULES_MAX = 4096;
+const LABELS_MAX = 4096;
 
 const strings: Decoder<readonly string[]> = list(string);
 const accounts: Decoder<readonly string[]> = list(string, { max: SERVICE_ACCOUNTS_MAX });
 
-export const workloadSelector: Decoder<WorkloadSelector> = object<WorkloadSelector>({ matchLabels: mapOf(string) });
+export const workloadSelector: Decoder<WorkloadSelector> = object<WorkloadSelector>({
+  matchLabels: mapOf(string, { max: LABELS_MAX }),
+});
 
 const targetRef: Decoder<PolicyTargetReference> = object<PolicyTargetReference>(
   { group: string, kind: string, name: string, namespace: string },
@@ -99,20 +104,37 @@ const claimToHeader: Decoder<{ header: string; claim: string }> = object<{ heade
   { required: ['header', 'claim'] },
 );
 
-const jwtRule: Decoder<JwtRule> = object<JwtRule>({
-  issuer: string,
-  audiences: strings,
-  jwksUri: string,
-  jwks: string,
-  fromHeaders: list(header),
-  fromParams: strings,
-  fromCookies: strings,
-  outputPayloadToHeader: string,
-  forwardOriginalToken: boolean,
-  outputClaimToHeaders: list(claimToHeader),
-  timeout: string,
-  spaceDelimitedClaims: list(string, { max: 64 }),
-});
+const URI_MAX = 2048;
+
+const jwksUri: Decoder<string> = (value, at) => {
+  const uri = text(URI_MAX)(value, at);
+  if (uri === undefined || isWebAddress(uri)) return uri;
+  return at.fault(`expected an http or https URL, found ${quote(uri)}`);
+};
+
+function isWebAddress(uri: string): boolean {
+  const protocol = URL.canParse(uri) ? new URL(uri).protocol : '';
+  return protocol === 'http:' || protocol === 'https:';
+}
+
+const jwtRule: Decoder<JwtRule> = object<JwtRule>(
+  {
+    issuer: string,
+    audiences: strings,
+    jwksUri,
+    jwks: string,
+    fromHeaders: list(header),
+    fromParams: strings,
+    fromCookies: strings,
+    outputPayloadToHeader: string,
+    forwardOriginalToken: boolean,
+    outputClaimToHeaders: list(claimToHeader),
+    timeout: duration,
+    spaceDelimitedClaims: list(string, { max: 64 }),
+    presence: oneOf('OPTIONAL', 'REQUIRED'),
+  },
+  { aliases: { jwks_uri: 'jwksUri' } },
+);
 
 export const requestAuthenticationSpec: Decoder<RequestAuthenticationSpec> = object<RequestAuthenticationSpec>({
   selector: workloadSelector,

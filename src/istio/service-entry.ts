@@ -3,7 +3,6 @@
  * Source: https://istio.io/latest/docs/reference/config/networking/service-entry/
  * @module
  */
-import type { ClientTlsSettings } from './destination-rule.ts';
 import type { Resource } from './resource.ts';
 
 export interface WorkloadEntrySpec {
@@ -35,20 +34,78 @@ export interface ServiceEntrySpec {
   readonly subjectAltNames?: readonly string[];
 }
 
+export interface SidecarPort {
+  readonly number: number;
+  readonly protocol?: string;
+  readonly name?: string;
+  readonly targetPort?: number;
+}
+
+/** A server's TLS settings: another message than the client's, with other modes. */
+export interface ServerTlsSettings {
+  readonly httpsRedirect?: boolean;
+  readonly mode?: 'PASSTHROUGH' | 'SIMPLE' | 'MUTUAL' | 'AUTO_PASSTHROUGH' | 'ISTIO_MUTUAL' | 'OPTIONAL_MUTUAL';
+  readonly serverCertificate?: string;
+  readonly privateKey?: string;
+  readonly caCertificates?: string;
+  readonly caCertCredentialName?: string;
+  readonly caCrl?: string;
+  readonly tlsCertificates?: readonly ServerCertificate[];
+  readonly subjectAltNames?: readonly string[];
+  readonly insecureSkipVerify?: boolean;
+  readonly credentialName?: string;
+  readonly credentialNames?: readonly string[];
+  readonly verifyCertificateSpki?: readonly string[];
+  readonly verifyCertificateHash?: readonly string[];
+  readonly minProtocolVersion?: TlsProtocolVersion;
+  readonly maxProtocolVersion?: TlsProtocolVersion;
+  readonly cipherSuites?: readonly string[];
+  readonly ecdhCurves?: readonly string[];
+}
+
+export interface ServerCertificate {
+  readonly serverCertificate?: string;
+  readonly privateKey?: string;
+  readonly caCertificates?: string;
+}
+
+export type TlsProtocolVersion = 'TLS_AUTO' | 'TLSV1_0' | 'TLSV1_1' | 'TLSV1_2' | 'TLSV1_3';
+
+export type CaptureMode = 'DEFAULT' | 'IPTABLES' | 'NONE';
+
 export interface SidecarIngressListener {
-  readonly port: { readonly number: number; readonly protocol?: string; readonly name?: string };
+  readonly port: SidecarPort;
   readonly bind?: string;
-  readonly captureMode?: string;
+  readonly captureMode?: CaptureMode;
   readonly defaultEndpoint?: string;
-  readonly tls?: ClientTlsSettings & { readonly serverCertificate?: string };
+  readonly tls?: ServerTlsSettings;
   readonly connectionPool?: Readonly<Record<string, unknown>>;
+}
+
+export interface SidecarEgressListener {
+  readonly port?: SidecarPort;
+  readonly bind?: string;
+  readonly captureMode?: CaptureMode;
+  readonly hosts: readonly string[];
+}
+
+export interface EgressProxy {
+  readonly host: string;
+  readonly subset?: string;
+  readonly port?: { readonly number?: number };
+}
+
+export interface OutboundTrafficPolicy {
+  /** REGISTRY_ONLY where absent: the API's zero value, and not the mesh's default. */
+  readonly mode?: 'REGISTRY_ONLY' | 'ALLOW_ANY';
+  readonly egressProxy?: EgressProxy;
 }
 
 export interface SidecarSpec {
   readonly workloadSelector?: { readonly labels?: Readonly<Record<string, string>> };
   readonly ingress?: readonly SidecarIngressListener[];
-  readonly egress?: readonly Readonly<Record<string, unknown>>[];
-  readonly outboundTrafficPolicy?: { readonly mode?: 'REGISTRY_ONLY' | 'ALLOW_ANY' };
+  readonly egress?: readonly SidecarEgressListener[];
+  readonly outboundTrafficPolicy?: OutboundTrafficPolicy;
   readonly inboundConnectionPool?: Readonly<Record<string, unknown>>;
 }
 

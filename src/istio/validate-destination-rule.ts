@@ -1,6 +1,6 @@
 /**
- * What istiod's webhook refuses in a DestinationRule. Ranges inside connection pools, load balancing and outlier
- * detection are left to Istio: they decide no verdict here.
+ * What istiod's webhook refuses in a DestinationRule. What concerns one of connection pool, load balancer and outlier
+ * detection alone is refused where their fields are read.
  * Source: https://istio.io/latest/docs/reference/config/networking/destination-rule/
  * @module
  */
@@ -116,13 +116,12 @@ function validateSkipVerify(tls: ClientTlsSettings, at: Decoding): void {
   }
 }
 
-/** `configmap://name` or `configmap://namespace/name`, which must be the rule's own namespace. */
+/** `configmap://namespace/name`, where the namespace must be the rule's own. */
 function validateConfigMapCredential(tls: ClientTlsSettings, namespace: string, at: Decoding): void {
   const name = tls.credentialName ?? '';
   if (!name.startsWith(CONFIG_MAP_SCHEME)) return;
-  const parts = name.slice(CONFIG_MAP_SCHEME.length).split('/');
-  const own = parts.length === 1 || parts[0] === namespace;
-  if (parts.length > 2 || parts.includes('') || !own) {
+  const [owner, map = ''] = name.slice(CONFIG_MAP_SCHEME.length).split('/');
+  if (owner !== namespace || map === '') {
     at.fault(`expected \`configmap://${namespace}/name\`, found ${quote(name)}`, 'credentialName');
   }
 }

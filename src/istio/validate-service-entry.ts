@@ -6,12 +6,22 @@
 import { quote } from './config-error.ts';
 import type { Decoding } from './decode.ts';
 import { validateExportTo } from './export-to.ts';
-import { domainFault, isIpAddress, isIpBlock, isIstioLabel, labelFault, wildcardDomainFault } from './network-name.ts';
+import {
+  domainFault,
+  isIpAddress,
+  isIpBlock,
+  isIstioLabel,
+  labelFault,
+  partialWildcardFault,
+  wildcardDomainFault,
+} from './network-name.ts';
 import { validateAnnotations, validateLabels } from './policy-target.ts';
 import { isHttpProtocol, protocolNamed } from './port-protocol.ts';
 import type { ServiceEntry, ServiceEntrySpec, WorkloadEntry, WorkloadEntrySpec } from './service-entry.ts';
+import { UNIX_SCHEME, unixSocketFault } from './unix-socket.ts';
 
-const UNIX = 'unix://';
+const WAYPOINT_LABEL = 'istio.io/use-waypoint';
+const AUTO_ALLOCATE_LABEL = 'networking.istio.io/enable-autoallocate-ip';
 
 export function validateServiceEntry(entry: ServiceEntry, at: Decoding): void {
   const { spec, metadata } = entry;
@@ -26,6 +36,10 @@ export function validateServiceEntry(entry: ServiceEntry, at: Decoding): void {
     validateAddresses(spec, at);
     validatePorts(spec, at);
     validateResolution(spec, at);
+    warnOfAddresses(entry, at);
+    if (spec.resolution === 'DYNAMIC_DNS' && spec.location === 'MESH_INTERNAL' && usesWaypoint(metadata.labels)) {
+      at.fault('behind a waypoint the resolution DYNAMIC_DNS needs MESH_EXTERNAL', 'location');
+    }
     const shared = spec.hosts.length > 1 && (spec.resolution ?? 'NONE') !== 'NONE';
     if (shared && spec.ports?.some((port) => !tellsHostsApart(port.protocol)) === true) {
       at.fault('several hosts can only share ports of HTTP or TLS: nothing else tells them apart', 'hosts');
@@ -33,6 +47,32 @@ export function validateServiceEntry(entry: ServiceEntry, at: Decoding): void {
     const { namespace } = metadata;
     validateExportTo(spec.exportTo, { namespace, noneAllowed: true, privateOnly: false }, at);
   });
+}
+
+function usesWaypoint(labels: Readonly<Record<string, string>>): boolean {
+  const waypoint = Object.hasOwn(labels, WAYPOINT_LABEL) ? (labels[WAYPOINT_LABEL] ?? '') : '';
+  return waypoint !== '' && waypoint.toLowerCase() !== 'none';
+}
+
+/** An address is all that tells TCP to one host from TCP to another. */
+function warnOfAddresses({ spec, metadata }: ServiceEntry, at: Decoding): void {
+  const { addresses = [], ports = [], hosts, resolution = 'NONE' } = spec;
+  const allocated = resolution !== 'NONE' && metadata.labels[AUTO_ALLOCATE_LABEL]?.toLowerCase() !== 'false';
+  ports.forEach(({ protocol = '' }, index) => {
+    if (addresses.length > 0 || allocated || (protocol !== '' && protocol !== 'TCP')) return;
+    at.warn('a TCP port needs `addresses` where none is allocated', 'ports', index);
+  });
+  const isDns = resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN';
+  if (!isDns || addresses.length === 0 || hosts.length < 2) return;
+  if (ports.some(({ protocol }) => speaksTcp(protocol))) {
+    at.warn('several hosts share the addresses, which on a TCP port nothing tells apart', 'hosts');
+  }
+}
+
+/** Every protocol but HTTP in the clear, and UDP. */
+function speaksTcp(name: string | undefined): boolean {
+  const protocol = protocolNamed(name ?? '');
+  return protocol !== undefined && protocol !== 'udp' && !isHttpProtocol(protocol);
 }
 
 function tellsHostsApart(name: string | undefined): boolean {
@@ -45,9 +85,8 @@ function validateHosts({ hosts, resolution }: ServiceEntrySpec, at: Decoding): v
   hosts.forEach((host, index) => {
     const fault = host === '*' ? 'the host `*` is not allowed' : wildcardDomainFault(host);
     if (fault !== undefined) at.fault(fault, 'hosts', index);
-    if (host.includes('*') && host.length > 1 && !host.startsWith('*.') && resolution !== 'DYNAMIC_DNS') {
-      at.warn(`${quote(host)}: \`*\` should stand for a whole label`, 'hosts', index);
-    }
+    const partial = resolution === 'DYNAMIC_DNS' ? undefined : partialWildcardFault(host);
+    if (partial !== undefined) at.warn(partial, 'hosts', index);
   });
 }
 
@@ -83,9 +122,9 @@ function validateResolution(spec: ServiceEntrySpec, at: Decoding): void {
   const endpoints = spec.endpoints ?? [];
   const resolution = spec.resolution ?? 'NONE';
   const names = new Set(spec.ports?.map((port) => port.name));
-  const each = (dns: boolean): void =>
+  const each = (kind: EndpointRules['kind']): void =>
     endpoints.forEach((endpoint, index) =>
-      at.in('endpoints', () => at.in(index, () => validateEndpoint(endpoint, { dns, names }, at))),
+      at.in('endpoints', () => at.in(index, () => validateEndpoint(endpoint, { kind, names }, at))),
     );
   switch (resolution) {
     case 'NONE':
@@ -93,7 +132,7 @@ function validateResolution(spec: ServiceEntrySpec, at: Decoding): void {
       if (spec.workloadSelector !== undefined) at.warn('has no effect with the resolution NONE', 'workloadSelector');
       return;
     case 'STATIC':
-      each(false);
+      each('static');
       return;
     case 'DNS':
     case 'DNS_ROUND_ROBIN':
@@ -101,7 +140,7 @@ function validateResolution(spec: ServiceEntrySpec, at: Decoding): void {
       if (resolution === 'DNS_ROUND_ROBIN' && endpoints.length > 1) {
         at.fault('the resolution DNS_ROUND_ROBIN takes at most one endpoint', 'endpoints');
       }
-      each(true);
+      each('dns');
       return;
     case 'DYNAMIC_DNS':
       validateDynamicDns(spec, at);
@@ -130,15 +169,15 @@ function validateDynamicDns(spec: ServiceEntrySpec, at: Decoding): void {
 }
 
 interface EndpointRules {
-  /** Host names may stand for addresses. */
-  readonly dns: boolean;
+  /** What an address may be: in a WorkloadEntry anything, in a ServiceEntry what its resolution looks up. */
+  readonly kind: 'any' | 'static' | 'dns';
   /** Ports of the ServiceEntry; absent for a WorkloadEntry, which does not know them. */
   readonly names?: ReadonlySet<string>;
 }
 
 export function validateWorkloadEntry(entry: WorkloadEntry, at: Decoding): void {
   validateAnnotations(entry.metadata.annotations, at);
-  at.in('spec', () => validateEndpoint(entry.spec, { dns: true }, at));
+  at.in('spec', () => validateEndpoint(entry.spec, { kind: 'any' }, at));
 }
 
 function validateEndpoint(endpoint: WorkloadEntrySpec, rules: EndpointRules, at: Decoding): void {
@@ -154,25 +193,26 @@ function validateEndpoint(endpoint: WorkloadEntrySpec, rules: EndpointRules, at:
 }
 
 function validateAddress(
-  { address = '', network, ports }: WorkloadEntrySpec,
-  rules: EndpointRules,
+  { address = '', network = '', ports }: WorkloadEntrySpec,
+  { kind, names }: EndpointRules,
   at: Decoding,
 ): void {
   if (address === '') {
-    if ((network ?? '') === '') at.fault('the field `address` is missing');
+    if (network === '') at.fault('the field `address` is missing');
+    else if (kind === 'dns') at.fault('the resolution of the entry needs an address, and not only a network');
     else at.warn('there is no address, only a network');
     return;
   }
-  if (address.startsWith(UNIX)) {
-    const path = address.slice(UNIX.length);
-    if (!/^(?:@.*|\/.*[^/])$/.test(path)) at.fault(`${quote(path)} is not an absolute path of a socket`, 'address');
+  if (isIpAddress(address)) return;
+  if (address.startsWith(UNIX_SCHEME) && kind !== 'dns') {
+    const fault = unixSocketFault(address);
+    if (fault !== undefined) at.fault(fault, 'address');
     if (Object.keys(ports ?? {}).length > 0) at.fault('a Unix socket has no ports', 'ports');
-    if (rules.names !== undefined && rules.names.size !== 1)
-      at.fault('a Unix socket serves exactly one port', 'address');
+    if (names !== undefined && names.size !== 1) at.fault('a Unix socket serves exactly one port', 'address');
     return;
   }
-  if (isIpAddress(address)) return;
-  const fault = domainFault(address);
-  if (!rules.dns) at.fault(`expected an IP address, found ${quote(address)}`, 'address');
-  else if (fault !== undefined) at.fault(`expected an IP address or a host name, found ${quote(address)}`, 'address');
+  if (kind === 'static') at.fault(`expected an IP address, found ${quote(address)}`, 'address');
+  else if (domainFault(address) !== undefined) {
+    at.fault(`expected an IP address or a host name, found ${quote(address)}`, 'address');
+  }
 }

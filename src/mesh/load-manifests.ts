@@ -1,8 +1,9 @@
 /**
  * Manifests from files: the twin of `parseManifests` that reads the file system.
  *
- * A folder stands for every `*.yaml`, `*.yml` and `*.json` below it, in the order of their paths; `-` is standard input.
- * A file that is named twice is read once.
+ * A folder stands for every `*.yaml`, `*.yml` and `*.json` below it, in the order of their paths, but for hidden folders,
+ * `node_modules`, and files that are no manifests at all (`values.yaml`, `package.json`); `-` is standard input. A file
+ * that is named twice is read once.
  * @module
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -10,8 +11,9 @@ import { join, resolve } from 'node:path';
 import { MeshError, messageOf } from '../core/errors.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import { parseManifestFiles } from '../istio/parse-manifests.ts';
+import type { SourceText } from '../istio/yaml-reader.ts';
+import { isManifestPath, manifestSource } from './manifest-files.ts';
 
-const MANIFEST = /\.(?:ya?ml|json)$/;
 const STDIN = '-';
 
 /**
@@ -22,30 +24,32 @@ export async function loadManifests(paths: string | readonly string[]): Promise<
   return parseManifestFiles(await readManifestFiles(paths));
 }
 
-/** The texts alone. @throws MeshError `ERR_CONFIG_IO` */
-export async function readManifestFiles(
-  paths: string | readonly string[],
-): Promise<readonly { readonly origin: string; readonly text: string }[]> {
-  const files: string[] = [];
-  const seen = new Set<string>();
+/** The texts alone. @throws MeshError `ERR_CONFIG_IO`; `ConfigError` where a text is not UTF-8 */
+export async function readManifestFiles(paths: string | readonly string[]): Promise<readonly SourceText[]> {
+  const files = new Map<string, ManifestFile>();
   for (const path of typeof paths === 'string' ? [paths] : paths) {
     for (const file of await manifestFiles(path)) {
-      const key = file === STDIN ? STDIN : resolve(file);
-      if (!seen.has(key)) files.push(file);
-      seen.add(key);
+      const key = file.path === STDIN ? STDIN : resolve(file.path);
+      const known = files.get(key);
+      files.set(key, known === undefined ? file : { ...known, named: known.named || file.named });
     }
   }
-  return Promise.all(files.map(readManifest));
+  return Promise.all([...files.values()].map(readManifest));
 }
 
-async function manifestFiles(path: string): Promise<readonly string[]> {
-  if (path === STDIN) return [STDIN];
-  if (!(await isFolder(path))) return [path];
+interface ManifestFile {
+  readonly path: string;
+  /** Not only met in a folder. */
+  readonly named: boolean;
+}
+
+async function manifestFiles(path: string): Promise<readonly ManifestFile[]> {
+  if (path === STDIN || !(await isFolder(path))) return [{ path, named: true }];
   const entries = await attempt(path, () => readdir(path, { recursive: true }));
-  const files: string[] = [];
-  for (const entry of entries.filter((name) => MANIFEST.test(name)).sort()) {
+  const files: ManifestFile[] = [];
+  for (const entry of entries.filter(isManifestPath).sort()) {
     const file = join(path, entry);
-    if (!(await isFolder(file))) files.push(file);
+    if (!(await isFolder(file))) files.push({ path: file, named: false });
   }
   if (files.length === 0) {
     throw new MeshError('ERR_CONFIG_IO', `no manifest (*.yaml, *.yml, *.json) below \`${path}\``, {
@@ -59,15 +63,15 @@ async function isFolder(path: string): Promise<boolean> {
   return (await attempt(path, () => stat(path))).isDirectory();
 }
 
-async function readManifest(file: string): Promise<{ readonly origin: string; readonly text: string }> {
-  if (file === STDIN) return { origin: '<stdin>', text: await readStdin() };
-  return { origin: file, text: await attempt(file, () => readFile(file, 'utf8')) };
+async function readManifest({ path, named }: ManifestFile): Promise<SourceText> {
+  if (path === STDIN) return manifestSource('<stdin>', await readStdin(), true);
+  return manifestSource(path, await attempt(path, () => readFile(path)), named);
 }
 
-async function readStdin(): Promise<string> {
+async function readStdin(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 const REASONS: Readonly<Record<string, string>> = {

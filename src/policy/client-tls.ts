@@ -161,8 +161,10 @@ class ClientTlsCompiler {
     const rawBalancer = subset === undefined ? rule?.trafficPolicy : rule?.subsets.get(subset)?.subset.trafficPolicy;
     const plaintext = this.#autoObstacle(question, isPassthrough(rawBalancer?.loadBalancer));
     if (plaintext !== undefined) return { ...found, perEndpoint: false, tls: plaintext };
+    // A subset's cluster starts as a copy of the service's, so what made that one all or nothing stays.
     const originalDestination =
-      service.resolution === 'NONE' || isPassthrough(policy.loadBalancer) || isPassthrough(rawBalancer?.loadBalancer);
+      service.resolution === 'NONE' ||
+      [policy, rawBalancer, effectiveTrafficPolicy(rule, port)].some((one) => isPassthrough(one?.loadBalancer));
     const tls = this.#istioMutual(question, { determinedBy: 'auto', reason: 'auto mTLS' }, {});
     return { ...found, perEndpoint: !originalDestination, tls };
   }

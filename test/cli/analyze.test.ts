@@ -82,6 +82,28 @@ describe('analyze', () => {
     expect(code).toBe(0);
   });
 
+  it('knows in SARIF what Istio refuses, too, and names files by URI', async () => {
+    const { code, stdout } = await meshproof(['analyze', '-', '-o', 'sarif'], {
+      stdin: PREFIXED.replace('principals', 'principal'),
+    });
+    const log = JSON.parse(stdout) as {
+      runs: {
+        tool: { driver: { rules: { id: string }[] } };
+        results: { ruleId: string; locations: { physicalLocation: { artifactLocation: object } }[] }[];
+      }[];
+    };
+    const [run] = log.runs;
+    expect(run?.results[0]?.ruleId).toBe('IST0106');
+    expect(run?.tool.driver.rules.map(({ id }) => id)).toContain('IST0106');
+    expect(run?.results[0]?.locations[0]?.physicalLocation.artifactLocation).toEqual({ uri: '%3Cstdin%3E' });
+    expect(code).toBe(2);
+  });
+
+  it('takes a path behind a suppressed code', async () => {
+    const { code } = await meshproof(['analyze', '-S', 'MSH030', '-'], { stdin: PREFIXED });
+    expect(code).toBe(0);
+  });
+
   it('fails on warnings where it is asked to', async () => {
     const input =
       NAMESPACE +
@@ -95,6 +117,7 @@ describe('analyze', () => {
     [['analyze'], 'name the manifests'],
     [['analyze', 'no/such/folder'], 'no/such/folder'],
     [['analyze', '-', '-o', 'xml'], 'unknown output format `xml`'],
+    [['analyze', '-', '-S', 'MSH03'], 'unknown code `MSH03` in --suppress; did you mean `MSH0'],
     [['analyze', '-', '--failure-threshold', 'Bad'], 'unknown level `Bad`'],
   ])('%j is one clear line and exit 2', async (args, text) => {
     const { code, stderr } = await meshproof(args, { stdin: PREFIXED });

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { readVersion } from '../io.ts';
 
 export interface SarifRule {
@@ -64,7 +65,7 @@ function resultOf({ ruleId, level, message, file, line, column, fingerprint }: S
           locations: [
             {
               physicalLocation: {
-                artifactLocation: { uri: repositoryPath(file) },
+                artifactLocation: { uri: repositoryUri(file) },
                 region: { startLine: line ?? 1, startColumn: column ?? 1 },
               },
             },
@@ -76,7 +77,9 @@ function resultOf({ ruleId, level, message, file, line, column, fingerprint }: S
   };
 }
 
-function repositoryPath(file: string): string {
+/** A URI reference, as the format wants it: relative inside the working directory, else `file:`. */
+function repositoryUri(file: string): string {
   const path = relative(process.cwd(), file);
-  return (path.startsWith('..') ? file : path).split('\\').join('/');
+  if (path.startsWith('..')) return pathToFileURL(file).href;
+  return path.split(/[\\/]/).map(encodeURIComponent).join('/');
 }

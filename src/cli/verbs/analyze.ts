@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import { lint, type LintCode, type LintFinding, lintRule, LINTS, type LintSeverity } from '../../analysis/index.ts';
-import { MeshError } from '../../core/index.ts';
+import { didYouMean, MeshError } from '../../core/index.ts';
 import { ConfigError, type ConfigIssue } from '../../istio/index.ts';
 import { loadManifests } from '../../mesh/load-manifests.ts';
 import { EXIT, exitWith } from '../io.ts';
@@ -40,8 +40,8 @@ export function analyzeVerb(program: Command): void {
     .option('--failure-threshold <level>', 'exit 1 from this level on: Info, Warning or Error', 'Error')
     .option('--output-threshold <level>', 'show from this level on', 'Info')
     .option(
-      '-S, --suppress <code=resource...>',
-      'hide a code, for all resources or one: MSH021 or "IST0102=Namespace shop"',
+      '-S, --suppress <code=resource>',
+      'hide a code, for all resources or one: MSH021 or "IST0102=Namespace shop"; may be repeated',
       collect,
       [],
     )
@@ -63,7 +63,7 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 
 async function analyze(paths: readonly string[], flags: AnalyzeFlags): Promise<void> {
   if (flags.list === true) {
-    for (const { code, severity, title, aliases } of allLints()) {
+    for (const { code, severity, title, aliases } of listed()) {
       process.stdout.write(
         `${code}  ${SEVERITY[severity].padEnd(7)}  ${title}${aliases.length > 0 ? ` (${aliases.join(', ')})` : ''}\n`,
       );
@@ -72,6 +72,7 @@ async function analyze(paths: readonly string[], flags: AnalyzeFlags): Promise<v
   }
   if (paths.length === 0)
     throw new MeshError('ERR_USAGE', 'name the manifests to analyze, e.g. `meshproof analyze k8s/`');
+  for (const rule of flags.suppress) refuseUnknownCode(rule);
   const shown = LEVELS.indexOf(levelOf(flags.outputThreshold));
   const failing = LEVELS.indexOf(levelOf(flags.failureThreshold));
   const { findings, invalid } = await examine(paths);
@@ -94,6 +95,16 @@ async function examine(
   }
 }
 
+function refuseUnknownCode(rule: string): void {
+  const code = rule.split('=')[0] ?? '';
+  const known = listed().flatMap((lint) => [lint.code, ...lint.aliases]);
+  if (known.includes(code)) return;
+  throw new MeshError(
+    'ERR_USAGE',
+    `unknown code \`${code}\` in --suppress${didYouMean(code, known)}; --list shows all`,
+  );
+}
+
 function levelOf(text: string): Message['level'] {
   const found = LEVELS.find((level) => level.toLowerCase() === text.toLowerCase());
   if (found === undefined)
@@ -114,7 +125,7 @@ function fromFinding({ code, aliases, severity, message, resource, position }: L
 
 function fromIssue({ file, line, column, path, message, resource }: ConfigIssue): Message {
   return {
-    code: 'IST0106',
+    code: INVALID.code,
     aliases: [],
     level: 'Error',
     origin: resource ?? 'manifest',
@@ -151,7 +162,7 @@ async function print(format: string, messages: readonly Message[], paths: readon
       process.stdout.write(
         `${JSON.stringify(
           sarifLog(
-            allLints().map(({ code, title, aliases }) => ({ id: code, title, tags: aliases })),
+            listed().map(({ code, title, aliases }) => ({ id: code, title, tags: aliases })),
             messages.map(sarifFinding),
           ),
           undefined,
@@ -174,13 +185,24 @@ async function print(format: string, messages: readonly Message[], paths: readon
   }
 }
 
-function allLints(): readonly {
-  readonly code: LintCode;
+interface ListedCode {
+  readonly code: string;
   readonly severity: LintSeverity;
   readonly title: string;
   readonly aliases: readonly string[];
-}[] {
-  return Object.keys(LINTS).flatMap((code) => (isLintCode(code) ? [{ code, ...lintRule(code) }] : []));
+}
+
+/** What keeps a configuration from being read has the code istioctl gives it. */
+const INVALID: ListedCode = {
+  code: 'IST0106',
+  severity: 'error',
+  title: 'Istio would refuse the manifest',
+  aliases: [],
+};
+
+/** Every code that a report may hold. */
+function listed(): readonly ListedCode[] {
+  return [INVALID, ...Object.keys(LINTS).flatMap((code) => (isLintCode(code) ? [{ code, ...lintRule(code) }] : []))];
 }
 
 function isLintCode(code: string): code is LintCode {

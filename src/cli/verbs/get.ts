@@ -100,9 +100,15 @@ async function get(kindName: string, name: string | undefined, options: GetOptio
   }
   const at = options.at === undefined ? undefined : parseInstant(options.at);
   const namespace = options.allNamespaces === true ? undefined : (options.namespace ?? 'default');
-  const resources = found
+  const inScope = found
     .list(await loadManifests(options.filename))
-    .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace)
+    .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace);
+  if (name !== undefined && !inScope.some(({ metadata }) => metadata.name === name)) {
+    const names = inScope.map(({ metadata }) => metadata.name);
+    const where = namespace === undefined ? 'in any namespace' : `in namespace ${namespace}`;
+    throw new MeshError('ERR_USAGE', `no ${found.names[1]} \`${name}\` ${where}${didYouMean(name, names)}`);
+  }
+  const resources = inScope
     .filter(({ metadata }) => name === undefined || metadata.name === name)
     .toSorted(
       (a, b) =>

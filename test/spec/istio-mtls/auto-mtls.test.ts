@@ -124,6 +124,17 @@ describe('istio-mtls/auto: headless', () => {
     expect(modes(world(parts), 'foo/curl', HTTPBIN)).toEqual(['plaintext by auto']);
   });
 
+  it('keeps a subset all or nothing where the service’s own cluster is', () => {
+    const passthrough = destinationRule('foo/x', {
+      host: 'httpbin',
+      trafficPolicy: { loadBalancer: { simple: 'PASSTHROUGH' } },
+      subsets: [{ name: 'v1', trafficPolicy: { loadBalancer: { simple: 'ROUND_ROBIN' } } }],
+    });
+    // Alone in its workload the Pod's DISABLE would count; an all-or-nothing cluster asks namespace and mesh only.
+    const parts = { peerAuthentications: [workloadMode('DISABLE')], destinationRules: [passthrough] };
+    expect(modes(world(parts), 'foo/curl', `${HTTPBIN}/v1`)).toEqual(['istio_mutual by auto']);
+  });
+
   it('treats a PASSTHROUGH load balancer the same way', () => {
     const rule = destinationRule('foo/httpbin', {
       host: 'httpbin',

@@ -35,6 +35,12 @@ function deployment(name: string, options: PodOptions = {}): Manifest {
   };
 }
 
+/** A Pod whose container runs as a user. */
+function runningAs(runAsUser: number): Manifest {
+  const containers = [{ name: 'a', securityContext: { runAsUser } }];
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', namespace: 'shop' }, spec: { containers } };
+}
+
 /** A Service of `app: name`, port 80 to 8080. */
 function service(name: string, port: Manifest = {}, metadata: Manifest = {}): Manifest {
   return {
@@ -56,6 +62,7 @@ function mesh(settings: Manifest): Manifest {
 }
 
 const app = (name: string): Manifest => ({ matchLabels: { app: name } });
+const gateway = deployment('gw', { labels: { 'gateway.networking.k8s.io/gateway-name': 'edge' } });
 const peer = (spec: unknown, metadata: Manifest = {}): Manifest => istio('PeerAuthentication', 'pa', spec, metadata);
 const strict = peer({ mtls: { mode: 'STRICT' } });
 const disable = peer({ mtls: { mode: 'DISABLE' } });
@@ -273,7 +280,10 @@ const PAIRS: Readonly<Record<LintCode, Pair>> = {
     good: [...web, rule(tls('DISABLE'), { host: 'web.shop.svc.cluster.local' })],
   },
   MSH078: {
-    bad: [...web, rule({ ...tls('ISTIO_MUTUAL'), portLevelSettings: [{ port: { number: 80 }, connectionPool: {} }] })],
+    bad: [
+      ...web,
+      rule({ ...tls('ISTIO_MUTUAL'), portLevelSettings: [{ port: { number: 80 }, connectionPool: { tcp: {} } }] }),
+    ],
     good: [...web, rule({ ...tls('ISTIO_MUTUAL'), portLevelSettings: [{ port: { number: 80 }, ...tls('DISABLE') }] })],
   },
   MSH079: {
@@ -301,7 +311,7 @@ const PAIRS: Readonly<Record<LintCode, Pair>> = {
   MSH093: { bad: [...web.slice(0, 2), service('web', { targetPort: 'web' })], good: web },
   MSH094: {
     bad: [namespace('shop', { 'istio-injection': 'enabled', 'istio.io/rev': 'a' })],
-    good: [namespace('shop')],
+    good: [namespace('shop', { 'istio-injection': 'disabled', 'istio.io/rev': 'a' })],
   },
   MSH095: { bad: [...web, service('wbe')], good: web },
   MSH096: { bad: [namespace('shop'), annotated('true')], good: web },
@@ -314,7 +324,15 @@ const PAIRS: Readonly<Record<LintCode, Pair>> = {
     bad: [entry('a', 'HTTP'), entry('b', 'TCP')],
     good: [entry('a', 'HTTP'), entry('b', 'http')],
   },
+  MSH101: {
+    bad: [namespace('shop'), runningAs(1337)],
+    good: [namespace('shop'), runningAs(1338)],
+  },
   MSH100: { bad: [...web, tokens], good: [...web, tokens, allow(from({ requestPrincipals: ['*'] }))] },
+  MSH102: {
+    bad: [...web, gateway, policy({ selector: app('gw') })],
+    good: [...web, gateway, policy({ selector: app('web') })],
+  },
   MSH110: {
     bad: [...web, ...['a', 'b'].map((name) => sidecar(name, { workloadSelector: { labels: { app: 'web' } } }))],
     good: [...web, ...['web', 'db'].map((name) => sidecar(name, { workloadSelector: { labels: { app: name } } }))],
@@ -323,6 +341,25 @@ const PAIRS: Readonly<Record<LintCode, Pair>> = {
 };
 
 describe('lint', () => {
+  it.each([
+    ['sh*', []],
+    ['*op', []],
+    ['*', []],
+    ['dev-*', ['no namespace of the manifests is like `dev-*`']],
+    ['*-dev', ['no namespace of the manifests is like `*-dev`']],
+  ])('looks for namespaces like %s', (value, messages) => {
+    const found = lintOf([...web, allow(from({ namespaces: [value] }))]).filter(({ code }) => code === 'MSH020');
+    expect(found.map(({ message }) => message)).toEqual(messages);
+  });
+
+  it('reports an AuthorizationPolicy for a namespace without workloads, unless it is for the mesh', () => {
+    const codes = (namespace: string): readonly string[] =>
+      lintOf([...web, istio('AuthorizationPolicy', 'a', {}, { namespace })]).map(({ code }) => code);
+    expect(codes('empty')).toContain('MSH012');
+    expect(codes('shop')).not.toContain('MSH012');
+    expect(codes('istio-system')).not.toContain('MSH012');
+  });
+
   it.each(Object.entries(PAIRS))('%s finds its fault and nothing in its neighbour', (code, { bad, good }) => {
     const found = lintOf(bad).filter((finding) => finding.code === code);
     expect(found).not.toEqual([]);
@@ -378,6 +415,45 @@ describe('lint', () => {
       lintOf([namespace('shop'), ...servers, service('web'), strict, relaxed, subset(version)]).map(({ code }) => code);
     expect(found('v1')).toContain('MSH074');
     expect(found('v2')).not.toContain('MSH074');
+  });
+
+  it('does not judge a subset by labels of nodes, which manifests do not tell', () => {
+    const codes = (labels: Labels): readonly string[] =>
+      lintOf([...web, rule(undefined, { subsets: [{ name: 'v1', labels }] })]).map(({ code }) => code);
+    const zone = { 'topology.kubernetes.io/zone': 'a', 'kubernetes.io/hostname': 'n' };
+    expect(codes({ ...zone, app: 'web' })).not.toContain('MSH071');
+    expect(codes({ ...zone, app: 'other' })).toContain('MSH071');
+  });
+
+  it.each([
+    [['*'], ['.'], 2],
+    [['shop'], ['.'], 2],
+    [['a'], ['b'], 0],
+    [['~'], ['*'], 0],
+  ])('sees ServiceEntries contradict each other only where both are seen: %j and %j', (left, right, count) => {
+    const of = (name: string, protocol: string, exportTo: readonly string[]): Manifest =>
+      istio('ServiceEntry', name, { hosts: ['a.com'], ports: [{ number: 80, name: 'p', protocol }], exportTo });
+    const found = lintOf([of('a', 'HTTP', left), of('b', 'TCP', right)]);
+    expect(found.filter(({ code }) => code === 'MSH099')).toHaveLength(count);
+  });
+
+  it.each([
+    [{ 'istio-injection': 'enabled', 'istio.io/dataplane-mode': 'ambient' }, 1],
+    [{ 'istio.io/rev': 'a', 'istio.io/dataplane-mode': 'ambient' }, 1],
+    [{ 'istio-injection': 'disabled', 'istio.io/dataplane-mode': 'ambient' }, 0],
+    [{ 'istio.io/dataplane-mode': 'ambient' }, 0],
+  ])('counts the ways into the mesh of a namespace labelled %j', (labels, count) => {
+    const found = lintOf([namespace('shop', labels), deployment('web')]);
+    expect(found.filter(({ code }) => code === 'MSH094')).toHaveLength(count);
+    expect(found.filter(({ code }) => code === 'MSH090')).toEqual([]);
+  });
+
+  it('leaves the port names of the system and of gateway controllers alone', () => {
+    const named = (metadata: Manifest): readonly string[] =>
+      lintOf([service('web', { name: 'web' }, metadata)]).map(({ code }) => code);
+    expect(named({})).toContain('MSH091');
+    expect(named({ namespace: 'kube-system' })).not.toContain('MSH091');
+    expect(named({ labels: { 'gateway.istio.io/managed': 'istio.io-mesh-controller' } })).not.toContain('MSH091');
   });
 
   it('points at the value, in the order of the text', () => {

@@ -87,6 +87,12 @@ describe('get', () => {
     expect((await run('get', 'dr', '-A', '-o', 'yaml')).out).toContain('kind: DestinationRule');
   });
 
+  it('refuses a name that nothing has', async () => {
+    await expect(run('get', 'dr', 'crt', '-n', 'shop')).rejects.toThrow(
+      'no destinationrule `crt` in namespace shop; did you mean `cart`?',
+    );
+  });
+
   it('refuses an unknown kind with a suggestion', async () => {
     await expect(run('get', 'destinationrulez')).rejects.toThrow(/unknown kind `destinationrulez`.*did you mean/);
   });
@@ -99,6 +105,14 @@ describe('tls-check', () => {
     expect(JSON.parse((await run('tls-check', '-o', 'json')).out)).toMatchObject([
       { host: 'cart.shop.svc.cluster.local', status: 'UNKNOWN', endpoints: [] },
     ]);
+  });
+
+  it.each([
+    [['crt'], /no service `crt` seen from namespace default; did you mean `cart\.shop`|did you mean `cart`/],
+    [['cart.shop:81'], /cart\.shop\.svc\.cluster\.local has no port `81`: expected 80/],
+    [['-n', 'shpo'], /no namespace `shpo` in the manifests; did you mean `shop`\?/],
+  ])('refuses names that mean nothing, which would look like no conflict: %j', async (args, message) => {
+    await expect(run('tls-check', ...args)).rejects.toThrow(message);
   });
 
   it('names the nearest workload where the caller is unknown', async () => {

@@ -3,6 +3,7 @@
  * Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/#controlling-the-injection-policy
  */
 import { describe, expect, it } from 'vitest';
+import { parseManifests } from '../../../src/istio/index.ts';
 import { decideInjection } from '../../../src/istio/injection.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -56,5 +57,38 @@ describe('injection', () => {
     });
     expect(decided.injected).toBe(injected);
     expect(decided.reason).not.toBe('');
+  });
+});
+
+describe('a Pod that holds a sidecar already', () => {
+  const pod = (containers: string, more = ''): string => `apiVersion: v1
+kind: Pod
+metadata: { name: a, namespace: plain }
+spec:
+  containers:
+  - { name: a, ports: [{ containerPort: 8080 }] }
+${containers}${more}`;
+  const read = (text: string) => parseManifests(text).workloads[0];
+
+  it.each([
+    [
+      'as istioctl kube-inject writes it',
+      '  - { name: istio-proxy, image: proxyv2, ports: [{ containerPort: 15090 }] }\n',
+    ],
+    [
+      'as a native sidecar',
+      '  initContainers:\n  - { name: istio-proxy, image: proxyv2, restartPolicy: Always, ports: [{ containerPort: 15090 }] }\n',
+    ],
+  ])('counts as injected, and the ports of the proxy are not the application’s: %s', (_, containers) => {
+    const workload = read(pod(containers));
+    expect(workload).toMatchObject({ injected: true, injectionReason: 'the Pod has a container istio-proxy' });
+    expect(workload?.ports.map(({ number }) => number)).toEqual([8080]);
+  });
+
+  it.each([
+    ['an init container that ends', '  initContainers:\n  - { name: istio-proxy, image: proxyv2 }\n'],
+    ['an image the webhook is to fill in', '  - { name: istio-proxy, image: auto }\n'],
+  ])('does not count with %s', (_, containers) => {
+    expect(read(pod(containers))?.injected).toBe(false);
   });
 });

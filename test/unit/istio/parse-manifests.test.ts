@@ -105,6 +105,28 @@ metadata:
     expect(parseManifests(text)).toMatchObject({ authorizationPolicies: [], otherKinds: { AuthorizationPolicy: 1 } });
   });
 
+  it.each([
+    ['networking.k8s.io/v1', 'NetworkPolicy'],
+    ['networking.k8s.io/v1', 'Ingress'],
+    ['telemetry.istio.io/v1', 'Telemetry'],
+    ['extensions.istio.io/v1alpha1', 'WasmPlugin'],
+    ['gateway.networking.k8s.io/v1', 'Gateway'],
+    ['security.openshift.io/v1', 'SecurityContextConstraints'],
+    ['policy/v1', 'PodDisruptionBudget'],
+    ['admissionregistration.k8s.io/v1', 'MutatingWebhookConfiguration'],
+  ])('leaves kinds of groups that are near in spelling alone: %s %s', (apiVersion, kind) => {
+    const text = JSON.stringify({ apiVersion, kind, metadata: { name: 'x' } });
+    expect(parseManifests(text).otherKinds).toEqual({ [kind]: 1 });
+  });
+
+  it.each([
+    ['securty.istio.io/v1', 'PeerAuthentication', 'security.istio.io'],
+    ['networking.istio.com/v1', 'DestinationRule', 'networking.istio.io'],
+  ])('refuses a kind of Istio in a misspelt group: %s %s', (apiVersion, kind, meant) => {
+    const text = JSON.stringify({ apiVersion, kind, metadata: { name: 'x' } });
+    expect(() => parseManifests(text)).toThrow(`did you mean \`${meant}\`?`);
+  });
+
   it('decodes Secrets and leaves binary values out', () => {
     const text = `
 apiVersion: v1

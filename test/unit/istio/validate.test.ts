@@ -2,38 +2,8 @@
  * Rules of Istio's webhook, one valid and one invalid neighbour at a time.
  */
 import { describe, expect, it } from 'vitest';
-import { ConfigError, formatPath, resourceWarnings, validateResource } from '../../../src/istio/index.ts';
-
-const GROUPS: Readonly<Record<string, string>> = {
-  PeerAuthentication: 'security.istio.io/v1',
-  AuthorizationPolicy: 'security.istio.io/v1',
-  RequestAuthentication: 'security.istio.io/v1',
-  DestinationRule: 'networking.istio.io/v1',
-  ServiceEntry: 'networking.istio.io/v1',
-  WorkloadEntry: 'networking.istio.io/v1',
-  Sidecar: 'networking.istio.io/v1',
-};
-
-function resource(kind: string, spec: unknown, annotations: Readonly<Record<string, string>> = {}): unknown {
-  return { apiVersion: GROUPS[kind], kind, metadata: { name: 'x', namespace: 'ns', annotations }, spec };
-}
-
-/** The faults as `path: message`, without the resource. */
-function faults(kind: string, spec: unknown, annotations?: Readonly<Record<string, string>>): readonly string[] {
-  try {
-    validateResource(resource(kind, spec, annotations));
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.issues.map((issue) => `${issue.path}: ${issue.message}`);
-  }
-}
-
-function warnings(kind: string, spec: unknown): readonly string[] {
-  return resourceWarnings(validateResource(resource(kind, spec))).map(
-    (issue) => `${formatPath(issue.path)}: ${issue.message}`,
-  );
-}
+import { ConfigError, validateResource } from '../../../src/istio/index.ts';
+import { faults, warnings } from './faults.ts';
 
 /** An AuthorizationPolicy of one rule. */
 function rule(content: unknown, action = 'ALLOW'): unknown {
@@ -144,7 +114,7 @@ describe('AuthorizationPolicy', () => {
     ['ALLOW', 'yes', false],
     ['AUDIT', 'true', false],
   ])('takes a dry run of %s with `%s`: %s', (action, value, valid) => {
-    const found = faults('AuthorizationPolicy', rule({}, action), { 'istio.io/dry-run': value });
+    const found = faults('AuthorizationPolicy', rule({}, action), { annotations: { 'istio.io/dry-run': value } });
     expect(found.length === 0).toBe(valid);
   });
 
@@ -180,7 +150,7 @@ describe('PeerAuthentication', () => {
   });
 
   it('refuses a dry run, which only an AuthorizationPolicy has', () => {
-    expect(faults('PeerAuthentication', {}, { 'istio.io/dry-run': 'true' })).toHaveLength(1);
+    expect(faults('PeerAuthentication', {}, { annotations: { 'istio.io/dry-run': 'true' } })).toHaveLength(1);
   });
 });
 

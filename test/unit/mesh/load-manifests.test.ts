@@ -24,6 +24,13 @@ beforeAll(async () => {
   await writeFile(join(folder, 'k8s', 'deep', 'c.json'), policy('c'));
   await writeFile(join(folder, 'k8s', 'notes.txt'), 'not: [a manifest');
   await writeFile(join(folder, 'bad.yaml'), 'kind: [');
+  for (const place of ['repo', 'repo/node_modules/x', 'repo/.github']) {
+    await mkdir(join(folder, place), { recursive: true });
+    await writeFile(join(folder, place, 'policy.yaml'), policy(place.replaceAll(/[^a-z]/g, '-')));
+  }
+  await writeFile(join(folder, 'repo', 'package.json'), '{ "name": "x" }');
+  await writeFile(join(folder, 'latin1.yaml'), Buffer.from(`# one\n# caf\u00e9\n${policy('l')}`, 'latin1'));
+  await writeFile(join(folder, 'utf16.yaml'), Buffer.from(`\uFEFF${policy('u')}`, 'utf16le'));
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -57,6 +64,21 @@ describe('loadManifests', () => {
       code: 'ERR_CONFIG_IO',
       message: expect.stringContaining('no manifest'),
     });
+  });
+
+  it('leaves hidden folders, packages and files of other tools alone', async () => {
+    expect(await names('repo')).toEqual(['repo']);
+    await expect(loadManifests(join(folder, 'repo', 'package.json'))).rejects.toThrow('`apiVersion` is missing');
+    await expect(loadManifests([join(folder, 'repo'), join(folder, 'repo', 'package.json')])).rejects.toThrow(
+      '`apiVersion` is missing',
+    );
+    expect(await names('repo/node_modules/x')).toEqual(['repo-node-modules-x']);
+  });
+
+  it('refuses what is not UTF-8, and says where', async () => {
+    const file = join(folder, 'latin1.yaml');
+    await expect(loadManifests(file)).rejects.toMatchObject({ code: 'ERR_CONFIG_SYNTAX', file, line: 2, column: 6 });
+    await expect(loadManifests(join(folder, 'utf16.yaml'))).rejects.toThrow('the text is UTF-16 LE; save it as UTF-8');
   });
 
   it('reports faults with the file they are in', async () => {
