@@ -12,7 +12,7 @@ import { asciiLower } from './text-matcher.ts';
 
 /** What a program decides over: a request whose destination is already resolved. */
 export type RequestAttributes = Pick<AuthorizationRequest, 'source' | 'connection' | 'request'> & {
-  readonly destination?: { readonly ip?: string };
+  readonly destination?: { readonly ip?: string; readonly port?: number };
 };
 
 const SPIFFE = 'spiffe://';

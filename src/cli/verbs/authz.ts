@@ -17,6 +17,7 @@ import {
   readAuthorizationRequest,
   type AuthorizationRequest,
   type Decision,
+  type DecisionTrace,
 } from '../../policy/index.ts';
 import { authorizeLines } from '../authz-lines.ts';
 import { callerIdentity, type CallerIdentity } from '../caller-identity.ts';
@@ -132,7 +133,7 @@ async function decideOne(options: AuthzOptions): Promise<number> {
   const mesh = await compiledMesh(options);
   const { request, plaintext } = requestOf(mesh, { ...options, to: options.to });
   const decision = mesh.authorize(request);
-  process.stdout.write(render({ request, plaintext, decision }, options.output));
+  process.stdout.write(render({ request, plaintext, decision, trace: mesh.trace(request) }, options.output));
   return options.expect === undefined || options.expect === decision.decision ? 0 : 1;
 }
 
@@ -251,11 +252,12 @@ function claimsOf(texts: readonly string[]): Readonly<Record<string, unknown>> |
 }
 
 function render(
-  { request, plaintext, decision }: Asked & { readonly decision: Decision },
+  { request, plaintext, decision, trace }: Asked & { readonly decision: Decision; readonly trace: DecisionTrace },
   format: AuthzOptions['output'],
 ): string {
-  if (format === 'json') return `${JSON.stringify(decision, null, 2)}\n`;
-  if (format === 'yaml') return stringify(JSON.parse(JSON.stringify(decision)));
+  const value = { ...(JSON.parse(JSON.stringify(decision)) as Decision), trace };
+  if (format === 'json') return `${JSON.stringify(value, null, 2)}\n`;
+  if (format === 'yaml') return stringify(value);
   const [by] = decision.determining;
   const row = [
     decision.decision.toUpperCase(),
@@ -265,7 +267,7 @@ function render(
     decision.reason,
   ];
   const caller = request.source?.principal ?? `no identity (${plaintext})`;
-  return `${tabulate([['DECISION', 'STATUS', 'POLICY', 'RULE', 'REASON'], row])}\ncaller: ${caller}\n${explain(decision)}\n`;
+  return `${tabulate([['DECISION', 'STATUS', 'POLICY', 'RULE', 'REASON'], row])}\ncaller: ${caller}\n${explain(decision, trace)}\n`;
 }
 
 const COLUMN_GAP = 3;
