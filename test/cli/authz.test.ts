@@ -196,6 +196,7 @@ describe('authz --from --to', () => {
     await expect(authz(...ASK, '--header', 'x')).rejects.toThrow('--header takes name=value');
     await expect(authz(...ASK, '--requests', 'x')).rejects.toMatchObject({ code: 'ERR_USAGE' });
     await expect(authz('--requests', join(folder, 'none'))).rejects.toMatchObject({ code: 'ERR_CONFIG_IO' });
+    await expect(authz('--requests', folder)).rejects.toThrow('it is a folder');
     await expect(authz('-f', '-', '--requests', '-')).rejects.toMatchObject({ code: 'ERR_USAGE' });
   });
 });
@@ -235,6 +236,7 @@ describe('authz --requests', () => {
     [line('x', '/').replace('8080', '"8080"'), 'x', '`destination.port` is not a port'],
     [line('x', '/').replace('10.0.0.5', '10.0.0.'), 'x', '`source.ip` is not an IP address'],
     [line('x', '/').replace('"web"', '"wep"'), 'x', 'did you mean `web`?'],
+    [line('x', '/').replace('"shop"', '"shopp"'), 'x', 'did you mean `shop/web`?'],
     [line('x', '/').replace('"GET"', 'null'), 'x', '`request.method` is not a text'],
     [line('x', '/').replace('"namespace":"shop",', ''), 'x', '`destination.namespace` is missing'],
   ])('answers %s with an error, goes on, and ends with 2', async (bad, id, message) => {
@@ -245,8 +247,19 @@ describe('authz --requests', () => {
       .trimEnd()
       .split('\n')
       .map((each) => JSON.parse(each) as unknown);
+    expect(first).toEqual({ id, error: expect.stringMatching(/^line 1: /) });
     expect(first).toEqual({ id, error: expect.stringContaining(message) });
     expect(second).toMatchObject({ id: 'after', decision: 'allow' });
+    expect(exitCode).toBe(2);
+  });
+
+  it('counts empty lines when it names a line, and passes over a byte order mark', async () => {
+    const file = join(folder, 'marked.jsonl');
+    await writeFile(file, `\uFEFF${line(1, '/api/x')}\n\n \n{\n`);
+    const { stdout, exitCode } = await authz('--requests', file);
+    const [first, second] = stdout.split('\n');
+    expect(JSON.parse(first ?? '')).toMatchObject({ id: 1, decision: 'allow' });
+    expect(second).toMatch(/^\{"id":null,"error":"line 4: /);
     expect(exitCode).toBe(2);
   });
 

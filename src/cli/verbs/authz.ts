@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { stringify } from 'yaml';
-import { didYouMean, MeshError } from '../../core/index.ts';
+import { didYouMean, MeshError, messageOf } from '../../core/index.ts';
 import type { MeshConfig, Workload } from '../../istio/index.ts';
 import { loadManifests } from '../../mesh/load-manifests.ts';
 import {
@@ -113,14 +113,20 @@ async function compiledMesh({ filename }: AuthzOptions): Promise<CompiledMesh> {
 
 const CHUNK_BYTES = 1 << 20;
 
+const READ_FAULTS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'no such file'],
+  ['EISDIR', 'it is a folder'],
+  ['EACCES', 'permission denied'],
+]);
+
 async function* linesOf(file: string): AsyncIterable<string> {
   const stream = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
   stream.setEncoding('utf8');
   try {
     for await (const chunk of stream) yield String(chunk);
   } catch (cause) {
-    const reason =
-      cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'no such file' : String(cause);
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    const reason = READ_FAULTS.get(code) ?? messageOf(cause);
     throw new MeshError('ERR_CONFIG_IO', `cannot read \`${file}\`: ${reason}`, { cause });
   }
 }
