@@ -29,7 +29,7 @@ import {
 } from '../wire/index.ts';
 import { answer, type ApplicationPort } from './application-port.ts';
 import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
-import { headerLines, lastForwarded, receivedHeaders, withChanges } from './forwarded-headers.ts';
+import { headerLines, receivedHeaders, withChanges } from './forwarded-headers.ts';
 import { localReply } from './local-reply.ts';
 import { TcpGate } from './tcp-gate.ts';
 import type { Writable } from './writable.ts';
@@ -205,8 +205,7 @@ export class ServerSidecar implements AsyncDisposable {
     const request: Writable<NonNullable<AuthorizationRequest['request']>> = { method, path, headers };
     if (host !== undefined) request.host = host;
     if (auth !== undefined) request.auth = auth;
-    const remoteIp = lastForwarded(headers['x-forwarded-for']);
-    return { ...peer, source: { ...peer.source, remoteIp: remoteIp ?? peer.source.ip }, request };
+    return { ...peer, request };
   }
 
   /** What policies are told of a connection: the same for all its requests. */

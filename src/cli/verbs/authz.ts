@@ -76,7 +76,7 @@ export function authzVerb(program: Command): void {
     .option('--header <name=value...>', 'request header')
     .option('--claim <name=value...>', 'claim of a valid token: iss, sub, aud, …')
     .option('--ip <address>', 'address of the peer')
-    .option('--remote-ip <address>', 'original client, as X-Forwarded-For gives it')
+    .option('--remote-ip <address>', 'original client, where X-Forwarded-For does not give it')
     .option('--destination-ip <address>', 'address of the server')
     .option('--sni <name>', 'server name of the TLS handshake')
     .option('--plaintext', 'the caller proves no identity')
@@ -138,9 +138,22 @@ async function decideOne(options: AuthzOptions): Promise<number> {
   }
   const mesh = await compiledMesh(options);
   const { request, plaintext } = requestOf(mesh, { ...options, to: options.to });
+  warnOfClosedDoor(mesh, request);
   const decision = mesh.authorize(request);
   process.stdout.write(render({ request, plaintext, decision, trace: mesh.trace(request) }, options.output));
   return options.expect === undefined || options.expect === decision.decision ? 0 : 1;
+}
+
+/** Policies are asked about a connection only once there is one. */
+function warnOfClosedDoor(mesh: CompiledMesh, { destination, source }: AuthorizationRequest): void {
+  const { namespace, workload, labels, port } = destination;
+  if (source?.principal !== undefined) return;
+  const declared = mesh.config.workloads.find((each) => each.namespace === namespace && each.name === workload);
+  const server = { namespace, labels: declared?.labels ?? labels ?? {} };
+  if (mesh.peerAuthentication(server, port).mode !== 'STRICT') return;
+  process.stderr.write(
+    `warning: PeerAuthentication is STRICT on port ${port}: the server closes a plaintext connection before any AuthorizationPolicy is asked\n`,
+  );
 }
 
 interface Asked {
