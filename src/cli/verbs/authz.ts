@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { stringify } from 'yaml';
-import { didYouMean, MeshError, messageOf } from '../../core/index.ts';
+import { DEFAULT_EPOCH, didYouMean, MeshError, messageOf, parseInstant } from '../../core/index.ts';
 import type { MeshConfig, Workload } from '../../istio/index.ts';
 import { loadManifests } from '../../mesh/load-manifests.ts';
 import {
@@ -20,6 +20,7 @@ import {
   type DecisionTrace,
 } from '../../policy/index.ts';
 import { authorizeLines } from '../authz-lines.ts';
+import { authenticateRequest } from '../request-token.ts';
 import { callerIdentity, type CallerIdentity } from '../caller-identity.ts';
 
 interface AuthzOptions {
@@ -33,6 +34,8 @@ interface AuthzOptions {
   readonly host?: string;
   readonly header?: readonly string[];
   readonly claim?: readonly string[];
+  readonly jwks?: string;
+  readonly at?: string;
   readonly ip?: string;
   readonly remoteIp?: string;
   readonly destinationIp?: string;
@@ -47,6 +50,9 @@ const HELP = `
 --from names a workload, or a whole principal (cluster.local/ns/foo/sa/curl). --to names a workload and one of its own
 ports (the container's, not the Service's); the first one where none is given. A value of --claim is text, or JSON
 where it starts with [ or {.
+
+A token in --header or in the query is judged by the RequestAuthentications of the manifests at the instant --at. With
+--claim, and in --requests, what an accepted token says is given instead.
 
 A line of --requests: {"id":"1","destination":{"workload":"api","namespace":"default","port":8080},
   "source":{"principal":"cluster.local/ns/default/sa/web","ip":"10.0.0.5"},"request":{"method":"GET","path":"/"}}
@@ -74,7 +80,9 @@ export function authzVerb(program: Command): void {
     .option('--path <path>', 'request path as it arrives, with its query', '/')
     .option('--host <host>', 'Host header, with its port as sent')
     .option('--header <name=value...>', 'request header')
-    .option('--claim <name=value...>', 'claim of a valid token: iss, sub, aud, …')
+    .option('--claim <name=value...>', 'claim of a token that was accepted: iss, sub, aud, …')
+    .option('--jwks <file>', 'JWK set for RequestAuthentication rules that name a jwksUri')
+    .option('--at <time>', 'the instant tokens are judged at, RFC 3339 (default: start of the virtual clock)')
     .option('--ip <address>', 'address of the peer')
     .option('--remote-ip <address>', 'original client, where X-Forwarded-For does not give it')
     .option('--destination-ip <address>', 'address of the server')
@@ -137,11 +145,33 @@ async function decideOne(options: AuthzOptions): Promise<number> {
     throw new MeshError('ERR_USAGE', 'say who calls with --from, or --plaintext for a caller without identity');
   }
   const mesh = await compiledMesh(options);
-  const { request, plaintext } = requestOf(mesh, { ...options, to: options.to });
-  warnOfClosedDoor(mesh, request);
-  const decision = mesh.authorize(request);
-  process.stdout.write(render({ request, plaintext, decision, trace: mesh.trace(request) }, options.output));
+  const asked = requestOf(mesh, { ...options, to: options.to });
+  warnOfClosedDoor(mesh, asked.request);
+  const { decision, ...answer } = await answerOf(mesh, asked.request, options);
+  process.stdout.write(render({ ...asked, decision, ...answer }, options.output));
   return options.expect === undefined || options.expect === decision.decision ? 0 : 1;
+}
+
+interface Answer {
+  readonly decision: Decision;
+  readonly trace: DecisionTrace;
+  /** The challenge beside a refused token. */
+  readonly wwwAuthenticate?: string;
+}
+
+/** Tokens first, then AuthorizationPolicies. CUSTOM, which comes before tokens, has no authorizer to ask here. */
+async function answerOf(mesh: CompiledMesh, asked: AuthorizationRequest, options: AuthzOptions): Promise<Answer> {
+  const at = options.at === undefined ? DEFAULT_EPOCH : parseInstant(options.at);
+  const jwks = options.jwks === undefined ? undefined : await readText(options.jwks);
+  const result = await authenticateRequest(mesh, asked, { at, jwks });
+  if ('decision' in result) return { ...result, trace: result.decision.trace };
+  return { decision: mesh.authorize(result.request), trace: mesh.trace(result.request) };
+}
+
+async function readText(file: string): Promise<string> {
+  let text = '';
+  for await (const chunk of linesOf(file)) text += chunk;
+  return text;
 }
 
 /** Policies are asked about a connection only once there is one. */
@@ -271,10 +301,11 @@ function claimsOf(texts: readonly string[]): Readonly<Record<string, unknown>> |
 }
 
 function render(
-  { request, plaintext, decision, trace }: Asked & { readonly decision: Decision; readonly trace: DecisionTrace },
+  { request, plaintext, decision, trace, wwwAuthenticate }: Asked & Answer,
   format: AuthzOptions['output'],
 ): string {
-  const value = { ...(JSON.parse(JSON.stringify(decision)) as Decision), trace };
+  const challenge = wwwAuthenticate === undefined ? {} : { wwwAuthenticate };
+  const value = { ...(JSON.parse(JSON.stringify(decision)) as Decision), trace, ...challenge };
   if (format === 'json') return `${JSON.stringify(value, null, 2)}\n`;
   if (format === 'yaml') return stringify(value);
   const [by] = decision.determining;
@@ -286,7 +317,12 @@ function render(
     decision.reason,
   ];
   const caller = request.source?.principal ?? `no identity (${plaintext})`;
-  return `${tabulate([['DECISION', 'STATUS', 'POLICY', 'RULE', 'REASON'], row])}\ncaller: ${caller}\n${explain(decision, trace)}\n`;
+  const table = tabulate([['DECISION', 'STATUS', 'POLICY', 'RULE', 'REASON'], row]);
+  const because =
+    wwwAuthenticate === undefined
+      ? explain(decision, trace)
+      : `refused before any AuthorizationPolicy: ${decision.reason}\naccess log: ${trace.detail}\nwww-authenticate: ${wwwAuthenticate}`;
+  return `${table}\ncaller: ${caller}\n${because}\n`;
 }
 
 const COLUMN_GAP = 3;
