@@ -86,8 +86,8 @@ export const LINTS = {
   MSH099: ['warning', 'ServiceEntries give one host and port different protocols', 'IST0177'],
 
   MSH100: ['warning', 'a RequestAuthentication alone lets requests without a token in'],
-  MSH101: ['warning', 'a workload runs as the user of the sidecar', 'IST0144'],
-  MSH102: ['warning', 'a selector picks a proxy of the Gateway API', 'IST0166'],
+  MSH112: ['warning', 'a workload runs as the user of the sidecar', 'IST0144'],
+  MSH113: ['warning', 'a selector picks a proxy of the Gateway API', 'IST0166'],
   MSH110: ['error', 'several Sidecars select one workload', 'IST0110'],
   MSH111: ['error', 'several Sidecars without a selector in one namespace', 'IST0111'],
 } as const;

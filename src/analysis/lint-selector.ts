@@ -78,7 +78,7 @@ function lintGateways(context: LintContext, policy: AuthorizationPolicy | Reques
   );
   if (proxy === undefined) return;
   const message = `it selects ${proxy.name}, a proxy of Gateway ${proxy.labels[GATEWAY_LABEL]}: name the Gateway in targetRefs`;
-  context.report('MSH102', policy, ['spec', 'selector'], message);
+  context.report('MSH113', policy, ['spec', 'selector'], message);
 }
 
 function lintSidecars(context: LintContext): void {

@@ -67,7 +67,7 @@ const PROXY_USER = 1337;
 function lintUser(context: LintContext, workload: Workload): void {
   if (workload.userIds?.includes(PROXY_USER) !== true) return;
   const message = `runs as user ${PROXY_USER}, as a sidecar does: its calls go past the sidecar, in plaintext`;
-  context.report('MSH101', workloadSubject(workload), [], message);
+  context.report('MSH112', workloadSubject(workload), [], message);
 }
 
 function annotationPath({ kind }: Workload): readonly string[] {

@@ -23,31 +23,37 @@ interface LineStreams {
 export async function authorizeLines(compiled: CompiledAuthorization, { input, output }: LineStreams): Promise<0 | 2> {
   const answers = new AnswerWriter(compiled);
   let batch = '';
-  let rest = '';
   const flush = async (): Promise<void> => {
     const text = batch;
     batch = '';
     if (text !== '' && !output.write(text)) await once(output, 'drain');
   };
+  // A line that spans chunks is kept in pieces: only what is new is searched for its end.
+  let pieces: string[] = [];
   for await (const chunk of input) {
-    const text = rest + chunk;
     let start = 0;
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      batch += answers.answer(text.slice(start, end));
+    for (let end = chunk.indexOf('\n'); end >= 0; end = chunk.indexOf('\n', start)) {
+      const piece = chunk.slice(start, end);
+      batch += answers.answer(pieces.length === 0 ? piece : pieces.join('') + piece);
+      pieces = [];
       start = end + 1;
       if (batch.length >= BATCH_CHARS) await flush();
     }
-    rest = text.slice(start);
+    if (start < chunk.length) pieces.push(chunk.slice(start));
     // Whoever asks line by line gets an answer before sending the next.
     await flush();
   }
-  batch += answers.answer(rest);
+  batch += answers.answer(pieces.join(''));
   await flush();
-  return answers.failed ? 2 : 0;
+  return answers.refused > 0 ? 2 : 0;
 }
 
+const BYTE_ORDER_MARK = '\uFEFF';
+
 class AnswerWriter {
-  failed = false;
+  /** Lines that were no requests. */
+  refused = 0;
+  #lineNumber = 0;
   readonly #compiled: CompiledAuthorization;
   readonly #texts = new Map<Decision, string>();
 
@@ -56,7 +62,9 @@ class AnswerWriter {
   }
 
   /** The line that answers `line`, with its line break; empty for an empty line. */
-  answer(line: string): string {
+  answer(text: string): string {
+    this.#lineNumber++;
+    const line = this.#lineNumber === 1 && text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
     if (line.trim() === '') return '';
     let id: unknown = null;
     try {
@@ -67,8 +75,8 @@ class AnswerWriter {
       return `{"id":${JSON.stringify(id)},${this.#textOf(decision)}}\n`;
     } catch (error) {
       if (!(error instanceof MeshError) && !(error instanceof SyntaxError)) throw error;
-      this.failed = true;
-      return `${JSON.stringify({ id, error: messageOf(error) })}\n`;
+      this.refused++;
+      return `${JSON.stringify({ id, error: `line ${this.#lineNumber}: ${messageOf(error)}` })}\n`;
     }
   }
 

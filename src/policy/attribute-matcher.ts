@@ -16,6 +16,8 @@ export interface AttributeMatcher {
   test(view: RequestView): boolean;
   /** What the request showed, for people. */
   seen(view: RequestView): string | undefined;
+  /** Values for a policy that may match what the request shows, narrowest first. */
+  examples(view: RequestView): readonly string[];
   /** Keys of which at least one is hit whenever `test` holds; nothing where the list cannot be indexed. */
   readonly keys: readonly IndexKey[] | undefined;
 }
@@ -52,9 +54,11 @@ export class TextListMatcher implements AttributeMatcher {
   readonly keys: readonly IndexKey[] | undefined;
   readonly #attribute: TextAttribute;
   readonly #matcher: TextMatcher;
+  readonly #starMatchesEmpty: boolean;
 
-  constructor(attribute: TextAttribute, values: readonly string[], options?: TextMatcherOptions) {
+  constructor(attribute: TextAttribute, values: readonly string[], options: TextMatcherOptions = {}) {
     this.#attribute = attribute;
+    this.#starMatchesEmpty = options.starMatchesEmpty === true;
     this.#matcher = new TextMatcher(values, options);
     this.keys = textKeys(attribute, this.#matcher);
   }
@@ -66,6 +70,12 @@ export class TextListMatcher implements AttributeMatcher {
 
   seen(view: RequestView): string | undefined {
     return this.#attribute.read(view);
+  }
+
+  examples(view: RequestView): readonly string[] {
+    const text = this.#attribute.read(view);
+    if (text === undefined) return [];
+    return this.#starMatchesEmpty ? [text, '*'] : [text];
   }
 }
 
@@ -101,12 +111,21 @@ export class HeaderMatcher implements AttributeMatcher, TextSource {
   }
 
   seen(view: RequestView): string | undefined {
+    const lines = this.#lines(view);
+    return lines.length === 0 ? undefined : lines.join(', ');
+  }
+
+  examples(view: RequestView): readonly string[] {
+    return [...this.#lines(view), '*'];
+  }
+
+  #lines(view: RequestView): readonly string[] {
     const lines: string[] = [];
     view.someHeader(this.#name, (line) => {
       lines.push(line);
       return false;
     });
-    return lines.length === 0 ? undefined : lines.join(', ');
+    return lines;
   }
 
   probe(view: RequestView, index: TextIndex, known: number): number {
@@ -143,6 +162,11 @@ export class ClaimMatcher implements AttributeMatcher, TextSource {
     const value = view.claim(this.#path);
     if (value === undefined) return undefined;
     return typeof value === 'string' ? value : JSON.stringify(value);
+  }
+
+  examples(view: RequestView): readonly string[] {
+    const value = view.claim(this.#path);
+    return (isList(value) ? value : [value]).filter((item) => typeof item === 'string');
   }
 
   probe(view: RequestView, index: TextIndex, known: number): number {
@@ -197,6 +221,11 @@ export class BlockMatcher implements AttributeMatcher {
   seen(view: RequestView): string | undefined {
     return view.addressText(this.#source.id);
   }
+
+  examples(view: RequestView): readonly string[] {
+    const text = view.addressText(this.#source.id);
+    return text === undefined ? [] : [text, view.address(this.#source.id).text];
+  }
 }
 
 /** Ports are known when a program is compiled: the answer is a constant. */
@@ -214,10 +243,20 @@ export class PortMatcher implements AttributeMatcher {
     return this.constant;
   }
 
-  seen(): string {
-    return String(this.#port);
+  /** A program for the ports that no rule names has none of its own. */
+  seen(view: RequestView): string {
+    return String(view.attributes.destination?.port ?? this.#port);
+  }
+
+  examples(view: RequestView): readonly string[] {
+    return [this.seen(view)];
   }
 }
 
 /** For attributes that are never there: dynamic metadata of other filters, a token at CUSTOM time. */
-export const ABSENT: AttributeMatcher = { keys: undefined, test: () => false, seen: () => undefined };
+export const ABSENT: AttributeMatcher = {
+  keys: undefined,
+  test: () => false,
+  seen: () => undefined,
+  examples: () => [],
+};

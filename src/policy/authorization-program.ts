@@ -11,13 +11,13 @@ import { ruleName, type CompiledRule } from './authorization-rule.ts';
 import type { Decision, DecisionTrace, DryRunResult } from './decision.ts';
 import { isDryRun } from './dry-run.ts';
 import { customRefusal, customStages, type CustomStage, type ExternalAuthorizer } from './external-authorizer.ts';
-import { nearMisses } from './near-miss.ts';
+import { matchedClauses, nearMisses } from './near-miss.ts';
 import { RequestView, type RequestAttributes } from './request-view.ts';
 import { RuleSet } from './rule-set.ts';
 
 const FORBIDDEN = 403;
-const NO_TRACE: DecisionTrace = Object.freeze({ audited: Object.freeze([]), nearMisses: Object.freeze([]) });
 const UNUSED = Object.freeze([]);
+const NO_TRACE: DecisionTrace = Object.freeze({ matched: UNUSED, audited: UNUSED, nearMisses: UNUSED });
 
 /** Decisions that are the same for every request are one frozen value: nothing is allocated for them. */
 function sharedDecision(decision: Omit<Decision, 'dryRun' | 'trace'>, detail?: string): Decision {
@@ -76,6 +76,8 @@ interface Verdict {
   readonly detail?: string;
   /** How far the request got: a filter that is not reached has no dry-run result. */
   readonly reached: 'CUSTOM' | 'DENY' | 'ALLOW';
+  /** The rule that decided, among those of its action. */
+  readonly by?: { readonly rule: CompiledRule; readonly rules: RuleSet };
 }
 
 export interface ProgramOptions {
@@ -181,23 +183,26 @@ class Pipeline {
     for (const stage of this.#custom) {
       const refusal = customRefusal(stage, view, this.#ask);
       if (refusal === undefined) continue;
-      const { status, determining, reason, detail } = refusal;
-      return { base: { decision: 'deny', status, determining, reason }, detail, reached: 'CUSTOM' };
+      const { status, rule, reason, detail } = refusal;
+      const base = { decision: 'deny', status, determining: [rule.ref], reason } as const;
+      return { base, detail, reached: 'CUSTOM', by: { rule, rules: stage.rules } };
     }
     const denied = this.#deny.first(view);
-    if (denied !== undefined) return { ...denial(denied), reached: 'DENY' };
+    if (denied !== undefined) return { ...denial(denied), reached: 'DENY', by: { rule: denied, rules: this.#deny } };
     if (!this.#restricted) return { base: NOT_RESTRICTED, reached: 'ALLOW' };
     const allowed = this.#allow.first(view);
-    return allowed === undefined ? UNMATCHED : { base: allowedBy(allowed), reached: 'ALLOW' };
+    if (allowed === undefined) return UNMATCHED;
+    return { base: allowedBy(allowed), reached: 'ALLOW', by: { rule: allowed, rules: this.#allow } };
   }
 
   #observe(verdict: Verdict, attributes: RequestAttributes): Pick<Decision, 'dryRun' | 'trace'> {
     const view = new RequestView();
     view.load(attributes, this.#settings.pathNormalization);
-    const { detail, reached } = verdict;
+    const { detail, reached, by } = verdict;
     const trace = {
       ...(detail === undefined ? {} : { detail }),
       ...(view.pathChanged ? { normalizedPath: view.path } : {}),
+      matched: by === undefined ? [] : matchedClauses(by.rule, view, by.rules),
       audited: reached === 'CUSTOM' ? [] : this.#audit.all(view).map((rule) => rule.ref),
       nearMisses: verdict === UNMATCHED ? nearMisses(this.#allow, view) : [],
     };

@@ -13,13 +13,13 @@ import {
   HOST,
   METHOD,
   PortMatcher,
-  PRINCIPAL,
   SNI,
   TextListMatcher,
   type AttributeMatcher,
 } from './attribute-matcher.ts';
 import {
   NamespaceMatcher,
+  PrincipalMatcher,
   RequestPrincipalMatcher,
   ServiceAccountMatcher,
   TrustDomainMatcher,
@@ -78,7 +78,10 @@ export class Clause {
 /** Why a list, or one of its values, could not be used as written. */
 export interface ClauseFault {
   readonly path: string;
+  readonly key: string;
   readonly message: string;
+  /** The value at fault; absent where it is the list as a whole. */
+  readonly value?: string;
   /** The rule as a whole is skipped, for every action. */
   readonly unknownKey?: boolean;
 }
@@ -127,7 +130,7 @@ export function conditionClauses(condition: Condition, path: string, context: Cl
   const { key, values, notValues } = condition;
   const into: Collected = { clauses: [], faults: [] };
   if (!CONDITION_KEY.test(key)) {
-    into.faults.push({ path: `${path}.key`, message: `unknown key \`${key}\``, unknownKey: true });
+    into.faults.push({ path: `${path}.key`, key, message: `unknown key \`${key}\``, unknownKey: true });
     return into;
   }
   collect({ key, values, path, field: 'values', negated: false }, context, into);
@@ -158,20 +161,21 @@ function collect(list: ListToCompile, context: ClauseContext, into: Collected): 
   if (values === undefined || values.length === 0) return;
   const path = `${list.path}.${list.field}`;
   if (context.tcp && (key.startsWith(':') || key.startsWith('request.'))) {
-    into.faults.push({ path, message: 'needs HTTP and is ignored on a TCP connection' });
+    into.faults.push({ path, key, message: 'needs HTTP and is ignored on a TCP connection' });
     return;
   }
   const { matcher, faults } = matcherOf(key, values, context);
-  for (const message of faults) into.faults.push({ path, message });
+  for (const fault of faults) into.faults.push({ path, key, ...fault });
   if (matcher !== undefined) into.clauses.push(new Clause({ key, path, values, negated }, matcher));
 }
 
 interface BuiltMatcher {
   readonly matcher?: AttributeMatcher;
-  readonly faults: readonly string[];
+  readonly faults: readonly Pick<ClauseFault, 'message' | 'value'>[];
 }
 
-function matcherOf(key: string, values: readonly string[], context: ClauseContext): BuiltMatcher {
+/** What compares `values` with the attribute `key`; nothing where none of them can be used. */
+export function matcherOf(key: string, values: readonly string[], context: ClauseContext): BuiltMatcher {
   if (key === 'destination.port') return portMatcher(values, context.port);
   if (key === 'source.ip' || key === 'remote.ip' || key === 'destination.ip') return blockMatcher(key, values);
   if (key.startsWith('request.') || key.startsWith('experimental.')) return requestMatcher(key, values, context);
@@ -189,7 +193,7 @@ function plainMatcher(key: string, values: readonly string[], context: ClauseCon
     case 'connection.sni':
       return new TextListMatcher(SNI, values);
     case 'source.principal':
-      return new TextListMatcher(PRINCIPAL, expandPrincipals(values, context.trustDomains));
+      return new PrincipalMatcher(expandPrincipals(values, context.trustDomains));
     case 'source.trustDomain':
       return new TrustDomainMatcher(expandTrustDomains(values, context.trustDomains));
     case 'source.namespace':
@@ -205,20 +209,24 @@ const CLAIMS = 'request.auth.claims';
 function requestMatcher(key: string, values: readonly string[], context: ClauseContext): BuiltMatcher {
   if (key.startsWith(HEADERS)) {
     const name = bracketedName(key.slice(HEADERS.length));
-    if (name === undefined) return { faults: [`\`${key}\` has no [name]`] };
+    if (name === undefined) return { faults: [nameless(key)] };
     return { matcher: new HeaderMatcher(name, values), faults: [] };
   }
   if (key.startsWith('experimental.')) {
     // Dynamic metadata of other filters: nothing here sets any.
-    return key.includes('[') ? { matcher: ABSENT, faults: [] } : { faults: [`\`${key}\` has no [name]`] };
+    return key.includes('[') ? { matcher: ABSENT, faults: [] } : { faults: [nameless(key)] };
   }
   const path = claimPath(key);
-  if (path === undefined) return { faults: [`\`${key}\` has no [name]`] };
+  if (path === undefined) return { faults: [nameless(key)] };
   // External authorizers are asked before any token is read.
   if (context.action === 'CUSTOM') return { matcher: ABSENT, faults: [] };
   const matcher =
     key === 'request.auth.principal' ? new RequestPrincipalMatcher(values) : new ClaimMatcher(path, values);
   return { matcher, faults: [] };
+}
+
+function nameless(key: string): Pick<ClauseFault, 'message'> {
+  return { message: `\`${key}\` has no [name]` };
 }
 
 function claimPath(key: string): readonly string[] | undefined {
@@ -230,7 +238,9 @@ function claimPath(key: string): readonly string[] | undefined {
 
 function portMatcher(values: readonly string[], port: number): BuiltMatcher {
   const ports = values.filter(isPort);
-  const faults = values.filter((value) => !isPort(value)).map((value) => `\`${value}\` is not a port`);
+  const faults = values
+    .filter((value) => !isPort(value))
+    .map((value) => ({ value, message: `\`${value}\` is not a port` }));
   return ports.length === 0 ? { faults } : { matcher: new PortMatcher(ports.map(Number), port), faults };
 }
 
@@ -240,7 +250,9 @@ export function isPort(value: string): boolean {
 
 function blockMatcher(role: 'source.ip' | 'remote.ip' | 'destination.ip', values: readonly string[]): BuiltMatcher {
   const blocks = values.map(parseIpBlock);
-  const faults = values.filter((_, i) => blocks[i] === undefined).map((value) => `\`${value}\` is not an IP block`);
+  const faults = values
+    .filter((_, i) => blocks[i] === undefined)
+    .map((value) => ({ value, message: `\`${value}\` is not an IP block` }));
   const good = blocks.filter((block) => block !== undefined);
   return good.length === 0 ? { faults } : { matcher: new BlockMatcher(role, good), faults };
 }

@@ -170,8 +170,10 @@ export class CompiledAuthorization {
   }
 
   #unknownWorkload(namespace: string, name: string): MeshError {
-    const others = this.#config.workloads.filter((each) => each.namespace === namespace).map((each) => each.name);
-    const hint = didYouMean(name, others);
+    const { workloads } = this.#config;
+    const others = workloads.filter((each) => each.namespace === namespace).map((each) => each.name);
+    const whole = workloads.map((each) => `${each.namespace}/${each.name}`);
+    const hint = others.length > 0 ? didYouMean(name, others) : didYouMean(`${namespace}/${name}`, whole);
     return new MeshError('ERR_REQUEST_INVALID', `no workload \`${name}\` in namespace \`${namespace}\`${hint}`);
   }
 }

@@ -12,16 +12,38 @@ export interface NearMiss {
   readonly failed: readonly FailedClause[];
 }
 
-export interface FailedClause {
+/** One list of a rule beside what the request showed for it. */
+export interface ComparedClause {
   /** Path below the policy, e.g. `rules[0].from[0].source.principals`. */
   readonly path: string;
+  /** The attribute: a `when` key, or `:authority`, `:method`, `:path` for the fields of an operation. */
+  readonly key: string;
   readonly expected: readonly string[];
   /** What the request showed; absent where the attribute was absent. */
   readonly seen?: string;
   /** True for a `not…` list or `notValues`. */
   readonly negated: boolean;
+}
+
+export interface FailedClause extends ComparedClause {
   /** Where the list cannot be used at all, why: it needs HTTP on a raw connection, or a value is malformed. */
   readonly message?: string;
+  readonly edit: ClauseEdit;
+}
+
+/**
+ * The smallest change of one list after which it lets the request pass: a value more; some values fewer, and no list
+ * where none is left; or, where no value could match, no list.
+ */
+export type ClauseEdit =
+  | { readonly kind: 'add'; readonly value: string }
+  | { readonly kind: 'remove'; readonly values: readonly string[] }
+  | { readonly kind: 'drop' };
+
+/** A list that a rule which decided was matched by. */
+export interface MatchedClause extends ComparedClause {
+  /** The values that matched; none for a negated list. */
+  readonly matched: readonly string[];
 }
 
 export interface DecisionTrace {
@@ -29,6 +51,8 @@ export interface DecisionTrace {
   readonly detail?: string;
   /** The path that was matched, after normalisation. */
   readonly normalizedPath?: string;
+  /** The lists by which the rule that decided matched; none for a rule without lists, or where no rule decided. */
+  readonly matched: readonly MatchedClause[];
   /** AUDIT policies that matched. */
   readonly audited: readonly PolicyRef[];
   /** Where no ALLOW policy matched: the ALLOW rules that came closest, nearest first. */
@@ -55,6 +79,9 @@ export interface Decision {
   readonly reason: string;
   /** What dry-run policies would have done, as far as the request got; worked out when first read. */
   readonly dryRun: readonly DryRunResult[];
-  /** Worked out when first read: the request must not have been changed since. */
+  /**
+   * Worked out when first read: the request must not have been changed since. Decisions that many requests share tell
+   * nothing of a single one here: `trace(request)` does.
+   */
   readonly trace: DecisionTrace;
 }

@@ -1,27 +1,30 @@
 /**
- * A decision in words: what Envoy's log would say, and for a refusal the rule that came closest and the smallest edit
- * that would let the request through.
+ * A decision in words: what Envoy's log would say, by which lists the rule that decided matched, and for a refusal the
+ * rule that came closest and the smallest edit that would let the request through.
  * @module
  */
 import type { PolicyRef } from '../core/events.ts';
 import { ruleName } from './authorization-rule.ts';
-import type { Decision, FailedClause } from './decision.ts';
+import type { ComparedClause, Decision, DecisionTrace, FailedClause, MatchedClause } from './decision.ts';
 
 const FORBIDDEN = 403;
 
-/** Several lines, without a final line break. */
-export function explain(decision: Decision): string {
-  const { trace, dryRun } = decision;
+/**
+ * Several lines, without a final line break.
+ * @param trace of the request; a decision that many requests share tells nothing of a single one
+ */
+export function explain(decision: Decision, trace: DecisionTrace = decision.trace): string {
   return [
     headline(decision),
+    ...trace.matched.map((clause) => `  ${clause.path}: ${matchedBy(clause)}`),
     ...(trace.normalizedPath === undefined ? [] : [`path after normalization: ${trace.normalizedPath}`]),
     ...(trace.detail === undefined ? [] : [`access log: ${trace.detail}`]),
     ...trace.audited.map((ref) => `audited by ${ruleName(ref)}`),
-    ...dryRun.map(
+    ...decision.dryRun.map(
       ({ action, result, determining }) =>
         `dry run ${action}: shadow ${result === 'allow' ? 'allowed' : 'denied'}, matched policy ${namesOf(determining)}`,
     ),
-    ...nearest(decision),
+    ...nearest(decision, trace),
   ].join('\n');
 }
 
@@ -41,7 +44,7 @@ function policyName({ namespace, name }: PolicyRef): string {
   return `${namespace}/${name}`;
 }
 
-function nearest({ decision, determining, status, trace }: Decision): readonly string[] {
+function nearest({ decision, determining, status }: Decision, trace: DecisionTrace): readonly string[] {
   const [miss] = trace.nearMisses;
   if (miss === undefined) {
     const unmatched = decision === 'deny' && determining.length === 0 && status === FORBIDDEN;
@@ -50,7 +53,7 @@ function nearest({ decision, determining, status, trace }: Decision): readonly s
   const count = miss.failed.length === 1 ? 'one clause fails' : `${miss.failed.length} clauses fail`;
   return [
     `nearest ALLOW rule: ${policyName(miss.policy)} rules[${miss.policy.rule ?? 0}], ${count}`,
-    ...miss.failed.flatMap((clause) => [`  ${clause.path}: ${found(clause)}`, `    to allow it: ${edit(clause)}`]),
+    ...miss.failed.flatMap((clause) => [`  ${clause.path}: ${found(clause)}`, `    to allow it: ${advice(clause)}`]),
   ];
 }
 
@@ -58,21 +61,42 @@ function list(values: readonly string[]): string {
   return values.map((value) => `\`${value}\``).join(', ');
 }
 
-function found({ expected, seen, negated, message }: FailedClause): string {
-  if (message !== undefined) return message;
-  const shown = seen === undefined ? 'nothing' : `\`${seen}\``;
-  return negated ? `saw ${shown}, which ${list(expected)} excludes` : `saw ${shown}, expected ${list(expected)}`;
+function shown({ seen }: ComparedClause): string {
+  return seen === undefined ? 'nothing' : `\`${seen}\``;
 }
 
-const IDENTITY_FIELDS: ReadonlySet<string> = new Set(['principals', 'namespaces', 'serviceAccounts', 'trustDomains']);
+function matchedBy(clause: MatchedClause): string {
+  const { negated, matched, expected } = clause;
+  return negated ? `saw ${shown(clause)}, none of ${list(expected)}` : `saw ${shown(clause)}, matched ${list(matched)}`;
+}
 
-/** The smallest change of this clause. */
-function edit({ path, seen, negated, message, expected }: FailedClause): string {
+function found(clause: FailedClause): string {
+  const { expected, negated, message, edit } = clause;
+  if (message !== undefined) return message;
+  if (!negated) return `saw ${shown(clause)}, expected ${list(expected)}`;
+  return `saw ${shown(clause)}, which ${list(edit.kind === 'remove' ? edit.values : expected)} excludes`;
+}
+
+/** `paths`, or `values` of a condition with its key. */
+function fieldOf({ path, key }: ComparedClause): string {
   const field = path.slice(path.lastIndexOf('.') + 1);
-  if (message !== undefined) return `take \`${field}\` out of the rule`;
-  if (negated) return `take the value that matches out of \`${field}\``;
-  if (seen !== undefined) return `add \`${seen}\` to \`${field}\``;
-  if (IDENTITY_FIELDS.has(field)) return 'the caller proves no identity: call over mutual TLS';
-  if (field === 'requestPrincipals') return 'the request has no token: send one that a RequestAuthentication accepts';
-  return `send a request that has ${list(expected.slice(0, 1))} there, or take \`${field}\` out of the rule`;
+  if (field === 'key') return `the condition on \`${key}\``;
+  return field === 'values' || field === 'notValues' ? `\`${field}\` of \`${key}\`` : `\`${field}\``;
+}
+
+/** The smallest change of this clause, or of the request where it shows nothing that could match. */
+function advice(clause: FailedClause): string {
+  const { edit, message, key, seen, expected } = clause;
+  const field = fieldOf(clause);
+  if (edit.kind === 'add') return `add \`${edit.value}\` to ${field}`;
+  if (edit.kind === 'remove') return `take ${list(edit.values)} out of ${field}`;
+  const drop = `take ${field} out of the rule`;
+  if (message !== undefined || seen !== undefined) return drop;
+  if (/^source\.(?:principal|namespace|serviceAccount|trustDomain)$/.test(key)) {
+    return `call over mutual TLS, for the caller proves no identity; or ${drop}`;
+  }
+  if (key.startsWith('request.auth.')) {
+    return `send a token that a RequestAuthentication accepts and that has ${list(expected.slice(0, 1))} there; or ${drop}`;
+  }
+  return `send a request that has ${list(expected.slice(0, 1))} there; or ${drop}`;
 }

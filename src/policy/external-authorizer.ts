@@ -8,7 +8,7 @@
  */
 import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { ExtAuthzProvider, MeshSettings } from '../istio/mesh-settings.ts';
-import { ruleName } from './authorization-rule.ts';
+import { ruleName, type CompiledRule } from './authorization-rule.ts';
 import type { ClauseContext } from './clause.ts';
 import type { Decision } from './decision.ts';
 import { groupPolicies } from './policy-groups.ts';
@@ -19,7 +19,7 @@ import { RuleSet } from './rule-set.ts';
 export type ExternalVerdict = 'allow' | 'deny' | 'error' | { readonly decision: 'deny'; readonly status: number };
 export type ExternalAuthorizer = (provider: ExtAuthzProvider, request: RequestAttributes) => ExternalVerdict;
 
-type Refusal = Pick<Decision, 'status' | 'determining' | 'reason'> & { readonly detail: string };
+type Refusal = Pick<Decision, 'status' | 'reason'> & { readonly detail: string; readonly rule: CompiledRule };
 
 const FORBIDDEN = 403;
 
@@ -61,24 +61,23 @@ export function customRefusal(
 ): Refusal | undefined {
   const rule = stage.rules.first(view);
   if (rule === undefined) return undefined;
-  const determining = [rule.ref];
   const { name, provider } = stage;
   if (provider === undefined) {
     const policy = `istio-ext-authz-${name === '' ? '' : `${name}-`}${ruleName(rule.ref)}-deny-due-to-bad-CUSTOM-action`;
     const detail = `rbac_access_denied_matched_policy[${policy}]`;
-    return { status: FORBIDDEN, determining, reason: `CUSTOM provider \`${name}\` is not usable`, detail };
+    return { status: FORBIDDEN, rule, reason: `CUSTOM provider \`${name}\` is not usable`, detail };
   }
   const verdict = ask === undefined ? 'error' : ask(provider, view.attributes);
   if (verdict === 'allow') return undefined;
   if (verdict !== 'error') {
     const status = verdict === 'deny' ? FORBIDDEN : verdict.status;
-    return { status, determining, reason: `denied by CUSTOM provider \`${name}\``, detail: 'ext_authz_denied' };
+    return { status, rule, reason: `denied by CUSTOM provider \`${name}\``, detail: 'ext_authz_denied' };
   }
   if (provider.failOpen) return undefined;
   const reason = ask === undefined ? 'has nobody to answer for it' : 'failed';
   return {
     status: provider.statusOnError,
-    determining,
+    rule,
     reason: `CUSTOM provider \`${name}\` ${reason}`,
     detail: 'ext_authz_error',
   };

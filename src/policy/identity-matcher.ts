@@ -5,7 +5,7 @@
  * segments around `/ns/…` and `/sa/…` are let through, and a namespace is found in any trust domain.
  * @module
  */
-import { ClaimMatcher, PRINCIPAL, type AttributeMatcher } from './attribute-matcher.ts';
+import { ClaimMatcher, PRINCIPAL, TextListMatcher, type AttributeMatcher } from './attribute-matcher.ts';
 import type { RequestView } from './request-view.ts';
 import { textKey, type IndexKey, type TextIndex, type TextSource } from './rule-index.ts';
 import { quoteRegExp, TextMatcher, type TextPattern } from './text-matcher.ts';
@@ -13,6 +13,8 @@ import { quoteRegExp, TextMatcher, type TextPattern } from './text-matcher.ts';
 abstract class IdentityMatcher implements AttributeMatcher {
   abstract readonly keys: readonly IndexKey[] | undefined;
   protected abstract accepts(principal: string): boolean;
+  /** Values of this kind that name the identity. */
+  protected abstract valuesFor(principal: string): readonly string[];
 
   test(view: RequestView): boolean {
     return view.principal !== undefined && this.accepts(view.principal);
@@ -21,16 +23,51 @@ abstract class IdentityMatcher implements AttributeMatcher {
   seen(view: RequestView): string | undefined {
     return view.principal;
   }
+
+  examples(view: RequestView): readonly string[] {
+    return view.principal === undefined ? [] : this.valuesFor(view.principal);
+  }
+}
+
+/** The generic forms, over the whole identity. */
+export class PrincipalMatcher extends TextListMatcher {
+  constructor(values: readonly string[]) {
+    super(PRINCIPAL, values);
+  }
+
+  /** `cluster.local` is rewritten to the mesh's own trust domain; a leading asterisk never is. */
+  override examples(view: RequestView): readonly string[] {
+    const { principal } = view;
+    return principal === undefined ? [] : [principal, `*${principal.slice(trustDomainOf(principal).length)}`];
+  }
+}
+
+function trustDomainOf(principal: string): string {
+  const slash = principal.indexOf('/');
+  return slash < 0 ? principal : principal.slice(0, slash);
+}
+
+/** The segments that follow each segment called `name`. */
+function segmentsAfter(name: string, principal: string): readonly string[] {
+  const segments: string[] = [];
+  const text = `/${principal}`;
+  const border = `/${name}/`;
+  for (let at = text.indexOf(border); at >= 0; at = text.indexOf(border, at + 1)) {
+    const start = at + border.length;
+    const end = text.indexOf('/', start);
+    segments.push(text.slice(start, end < 0 ? text.length : end));
+  }
+  return segments;
 }
 
 /** The segments that follow each segment called `after`. */
 class SegmentSource implements TextSource {
   readonly id: string;
-  readonly #border: string;
+  readonly #after: string;
 
   constructor(after: string) {
     this.id = `segment after ${after}`;
-    this.#border = `${after}/`;
+    this.#after = after;
   }
 
   probe(view: RequestView, index: TextIndex, known: number): number {
@@ -46,15 +83,7 @@ class SegmentSource implements TextSource {
   /** Remembers the last answer: callers come in runs, and cutting texts out allocates. */
   #segments(principal: string): readonly string[] {
     if (this.#known.principal !== principal) {
-      const segments: string[] = [];
-      const text = `/${principal}`;
-      const border = `/${this.#border}`;
-      for (let at = text.indexOf(border); at >= 0; at = text.indexOf(border, at + 1)) {
-        const start = at + border.length;
-        const end = text.indexOf('/', start);
-        segments.push(text.slice(start, end < 0 ? text.length : end));
-      }
-      this.#known = { principal, segments };
+      this.#known = { principal, segments: segmentsAfter(this.#after, principal) };
     }
     return this.#known.segments;
   }
@@ -86,6 +115,10 @@ export class NamespaceMatcher extends IdentityMatcher {
     for (const infix of this.#infixes) if (hasAtSegment(principal, infix)) return true;
     for (const regexp of this.#regexps) if (regexp.test(principal)) return true;
     return false;
+  }
+
+  protected valuesFor(principal: string): readonly string[] {
+    return segmentsAfter('ns', principal);
   }
 }
 
@@ -121,6 +154,11 @@ export class ServiceAccountMatcher extends IdentityMatcher {
   protected accepts(principal: string): boolean {
     return this.#regexp.test(principal);
   }
+
+  protected valuesFor(principal: string): readonly string[] {
+    const accounts = segmentsAfter('sa', principal);
+    return segmentsAfter('ns', principal).flatMap((namespace) => accounts.map((account) => `${namespace}/${account}`));
+  }
 }
 
 /** Exact, `*`, or one asterisk that stands for any text without a slash. */
@@ -151,6 +189,10 @@ export class TrustDomainMatcher extends IdentityMatcher {
     for (const prefix of this.#prefixes) if (principal.startsWith(prefix)) return true;
     for (const regexp of this.#regexps) if (regexp.test(principal)) return true;
     return false;
+  }
+
+  protected valuesFor(principal: string): readonly string[] {
+    return [trustDomainOf(principal)];
   }
 }
 
@@ -196,6 +238,14 @@ export class RequestPrincipalMatcher implements AttributeMatcher {
     const issuer = view.claim(ISSUER);
     const subject = view.claim(SUBJECT);
     return `${typeof issuer === 'string' ? issuer : ''}/${typeof subject === 'string' ? subject : ''}`;
+  }
+
+  /** A subject with a slash cannot be written down: the value is split at its last one. */
+  examples(view: RequestView): readonly string[] {
+    const issuer = view.claim(ISSUER);
+    const subject = view.claim(SUBJECT);
+    if (typeof issuer !== 'string' || typeof subject !== 'string') return [];
+    return [`${issuer}/${subject}`, `${issuer}/*`];
   }
 }
 

@@ -30,6 +30,13 @@ export class IpAddress {
     if (this.family === 4) this.v4 = d;
     return true;
   }
+
+  /** As a policy would write it, mapped IPv4 addresses as IPv4; empty for none. */
+  get text(): string {
+    if (this.family === 0) return '';
+    if (this.family === 4) return [24, 16, 8, 0].map((shift) => (this.v4 >>> shift) & 0xff).join('.');
+    return [...this.v6].flatMap((word) => [word >>> 16, word & 0xffff].map((group) => group.toString(16))).join(':');
+  }
 }
 
 export interface IpBlock {

@@ -3,7 +3,8 @@
  * verified by `jose`. Which answer a failure gets follows Envoy: no usable key, no key that fits, or a signature that
  * does not verify.
  *
- * Stricter than Envoy in one place: a key is used only for algorithms of its own family.
+ * Stricter than Envoy in two places: a key is used only for algorithms of its own family, and an RSA key only from 2048
+ * bits on, as RFC 7518 demands.
  * Source: RFC 7517, RFC 7518.
  * @module
  */
@@ -39,7 +40,12 @@ export class KeySet {
     );
     if (fitting.length === 0) return 'no_matching_key';
     const jose = await import('jose');
-    for (const key of fitting) if (await this.#verifies(jose, key, token)) return undefined;
+    for (const key of fitting) {
+      if (isEd25519(key.jwk) && token.alg === 'EdDSA' && token.signatureLength !== ED25519_SIGNATURE_BYTES) {
+        return 'signature_length';
+      }
+      if (await this.#verifies(jose, key, token)) return undefined;
+    }
     return 'signature';
   }
 
@@ -69,6 +75,12 @@ async function importKey(jose: Jose, jwk: JsonObject, alg: string): Promise<Impo
   } catch {
     return undefined;
   }
+}
+
+const ED25519_SIGNATURE_BYTES = 64;
+
+function isEd25519(jwk: JsonObject): boolean {
+  return textOf(jwk, 'kty') === 'OKP' && textOf(jwk, 'crv') === 'Ed25519';
 }
 
 const CURVES: ReadonlyMap<string, string> = new Map([
@@ -134,7 +146,7 @@ function isUsable(jwk: JsonObject): boolean {
     case 'oct':
       return has('k') && (alg === '' || /^HS(256|384|512)$/.test(alg));
     case 'OKP':
-      return has('x') && own(jwk, 'crv') === 'Ed25519' && (alg === '' || alg === 'EdDSA');
+      return has('x') && isEd25519(jwk) && (alg === '' || alg === 'EdDSA');
     default:
       return false;
   }

@@ -2,6 +2,7 @@
  * A JSON Web Token as text: its three parts, read in the order and refused in the words of Envoy's JWT filter. No
  * signature is looked at here.
  *
+ * Not modelled: Envoy refuses JSON that names one member twice, and reads some that is not quite JSON.
  * Source: RFC 7519; messages of Envoy's `jwt_verify_lib`.
  * @module
  */
@@ -21,11 +22,15 @@ export const JWT_FAULTS = {
   payload_iss: 'Jwt payload [iss] field is not a string',
   payload_sub: 'Jwt payload [sub] field is not a string',
   payload_iat: 'Jwt payload [iat] field is not an integer',
+  payload_iat_range: 'Jwt payload [iat] field is not a positive 64 bit integer',
   payload_nbf: 'Jwt payload [nbf] field is not an integer',
+  payload_nbf_range: 'Jwt payload [nbf] field is not a positive 64 bit integer',
   payload_exp: 'Jwt payload [exp] field is not an integer',
+  payload_exp_range: 'Jwt payload [exp] field is not a positive 64 bit integer',
   payload_jti: 'Jwt payload [jti] field is not a string',
   payload_aud: 'Jwt payload [aud] field is not a string or string list',
   signature_base64: 'Jwt signature is an invalid Base64url encoded',
+  signature_length: 'Jwt ED25519 signature is wrong length',
   issuer: 'Jwt issuer is not configured',
   not_yet_valid: 'Jwt not yet valid',
   expired: 'Jwt is expired',
@@ -45,6 +50,8 @@ export interface ParsedJwt {
   readonly header: string;
   readonly payload: string;
   readonly signature: string;
+  /** In bytes. */
+  readonly signatureLength: number;
   readonly alg: string;
   readonly kid: string;
   readonly claims: JsonObject;
@@ -60,39 +67,42 @@ const ALGORITHMS: ReadonlySet<string> = new Set(
   ['ES', 'HS', 'RS', 'PS'].flatMap((family) => ['256', '384', '512'].map((bits) => family + bits)).concat('EdDSA'),
 );
 
-/** Reads a token, or says what is wrong with it first. */
+/** Reads a token, or says what is wrong with it first. Dots too many do not count, as in Envoy: `a.b.c.` is `a.b.c`. */
 export function parseJwt(token: string): ParsedJwt | JwtFault {
-  const parts = token.split('.');
+  const parts = token.split('.').filter((part) => part !== '');
   const [header = '', payload = '', signature = ''] = parts;
-  if (parts.length !== 3 || parts.includes('')) return 'format';
+  if (parts.length !== 3) return 'format';
   const head = decodeJson(header);
   if (typeof head === 'string') return `header_${head}`;
   const alg = own(head, 'alg');
   if (typeof alg !== 'string') return 'header_alg';
   if (!ALGORITHMS.has(alg)) return 'header_alg_unsupported';
-  const kid = own(head, 'kid') ?? '';
+  const kid = Object.hasOwn(head, 'kid') ? own(head, 'kid') : '';
   if (typeof kid !== 'string') return 'header_kid';
   const claims = decodeJson(payload);
   if (typeof claims === 'string') return `payload_${claims}`;
   const read = readClaims(claims);
   if (typeof read === 'string') return read;
-  if (decodeBase64Url(signature) === undefined) return 'signature_base64';
-  return { header, payload, signature, alg, kid, claims, ...read };
+  const signatureBytes = decodeBase64Url(signature);
+  if (signatureBytes === undefined) return 'signature_base64';
+  return { header, payload, signature, signatureLength: signatureBytes.length, alg, kid, claims, ...read };
 }
 
 type Claims = Pick<ParsedJwt, 'issuer' | 'audiences' | 'notBefore' | 'expires'>;
 
 function readClaims(claims: JsonObject): Claims | JwtFault {
-  const text = (name: string): boolean => own(claims, name) === undefined || typeof own(claims, name) === 'string';
-  const number = (name: string): boolean => own(claims, name) === undefined || typeof own(claims, name) === 'number';
-  if (!text('iss')) return 'payload_iss';
-  if (!text('sub')) return 'payload_sub';
-  if (!number('iat')) return 'payload_iat';
-  if (!number('nbf')) return 'payload_nbf';
-  if (!number('exp')) return 'payload_exp';
-  if (!text('jti')) return 'payload_jti';
+  const isText = (name: string): boolean => own(claims, name) === undefined || typeof own(claims, name) === 'string';
+  if (!isText('iss')) return 'payload_iss';
+  if (!isText('sub')) return 'payload_sub';
+  for (const name of ['iat', 'nbf', 'exp'] as const) {
+    const fault = timeFault(own(claims, name));
+    if (fault === 'type') return `payload_${name}`;
+    if (fault === 'range') return `payload_${name}_range`;
+  }
+  if (!isText('jti')) return 'payload_jti';
   const issuer = own(claims, 'iss');
-  const audiences = textList(own(claims, 'aud') ?? []);
+  const audience = own(claims, 'aud');
+  const audiences = audience === undefined ? [] : textList(audience);
   if (audiences === undefined) return 'payload_aud';
   return {
     issuer: typeof issuer === 'string' ? issuer : '',
@@ -100,6 +110,12 @@ function readClaims(claims: JsonObject): Claims | JwtFault {
     notBefore: seconds(claims, 'nbf'),
     expires: seconds(claims, 'exp'),
   };
+}
+
+function timeFault(value: Json | undefined): 'type' | 'range' | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number') return 'type';
+  return value < 0 || value >= 2 ** 64 ? 'range' : undefined;
 }
 
 function seconds(claims: JsonObject, name: string): number {
@@ -131,14 +147,22 @@ function decodeJson(part: string): JsonObject | 'base64' | 'json' {
   return value ?? 'json';
 }
 
-/** UTF-8 JSON text that is an object; nothing for anything else. */
+/** As deep as Envoy reads JSON, the outermost object included. */
+const JSON_DEPTH_MAX = 100;
+
+/** UTF-8 JSON text that is an object, and not too deep a one; nothing for anything else. */
 function parseJsonObject(bytes: Uint8Array): JsonObject | undefined {
   try {
     const value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json;
-    return isJsonObject(value) ? value : undefined;
+    return isJsonObject(value) && !isDeeper(value, JSON_DEPTH_MAX) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isDeeper(value: Json, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((each: Json) => isDeeper(each, levels - 1));
 }
 
 /** Base64url with or without padding; white space is skipped, as Envoy's decoder does. */

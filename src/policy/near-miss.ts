@@ -1,22 +1,26 @@
 /**
- * The ALLOW rules that nearly matched: for each rule the alternative with the fewest failing clauses.
+ * Which lists of a rule a request passes and which not: the ALLOW rules that nearly matched, for each the alternative
+ * with the fewest failing lists, and the lists by which the rule that decided did match.
  * @module
  */
-import type { CompiledRule } from './authorization-rule.ts';
-import type { Clause } from './clause.ts';
-import type { FailedClause, NearMiss } from './decision.ts';
+import type { CompiledRule, RuleDraft } from './authorization-rule.ts';
+import type { Clause, ClauseContext, ClauseFault } from './clause.ts';
+import { editOf, valuesThatMatch } from './clause-edit.ts';
+import type { ComparedClause, FailedClause, MatchedClause, NearMiss } from './decision.ts';
 import type { RequestView } from './request-view.ts';
 import type { RuleSet } from './rule-set.ts';
 
 /** More than this nobody reads. */
 const NEAR_MISSES_MAX = 5;
 
+type Clauses = Pick<RuleDraft, 'ref' | 'conditions' | 'sources' | 'operations'>;
+
 export function nearMisses(rules: RuleSet, view: RequestView): readonly NearMiss[] {
-  const dropped: readonly NearMiss[] = rules.dropped.map(({ ref, faults }) => ({
-    policy: ref,
-    failed: faults.map(({ path, message }) => ({ path, expected: [], negated: false, message })),
+  const dropped = rules.dropped.map((draft) => ({
+    policy: draft.ref,
+    failed: [...draft.faults.map(unusable), ...failedClauses(draft, view, rules)],
   }));
-  const tried = rules.rules.map((rule) => ({ policy: rule.ref, failed: failedClauses(rule, view) }));
+  const tried = rules.rules.map((rule) => ({ policy: rule.ref, failed: failedClauses(rule, view, rules) }));
   return [...tried, ...dropped]
     .map((miss, order) => ({ miss, order }))
     .sort((a, b) => a.miss.failed.length - b.miss.failed.length || a.order - b.order)
@@ -24,17 +28,40 @@ export function nearMisses(rules: RuleSet, view: RequestView): readonly NearMiss
     .map(({ miss }) => miss);
 }
 
-function failedClauses(rule: CompiledRule, view: RequestView): readonly FailedClause[] {
+/** The lists by which a rule that matches the request does so: the first alternative that holds, and the conditions. */
+export function matchedClauses(rule: CompiledRule, view: RequestView, rules: RuleSet): readonly MatchedClause[] {
+  const context = contextOf(rule, view, rules);
+  const holding = (any: readonly (readonly Clause[])[]): readonly Clause[] =>
+    any.find((all) => all.every((clause) => clause.holds(view))) ?? [];
+  return [...holding(rule.sources), ...holding(rule.operations), ...rule.conditions].map((clause) => ({
+    ...compared(clause, view),
+    matched: clause.negated ? [] : valuesThatMatch(clause, view, context),
+  }));
+}
+
+function failedClauses(rule: Clauses, view: RequestView, rules: RuleSet): readonly FailedClause[] {
   const failing = (clauses: readonly Clause[]): readonly Clause[] => clauses.filter((clause) => !clause.holds(view));
+  const context = contextOf(rule, view, rules);
   return [
     ...fewest(rule.sources.map(failing)),
     ...fewest(rule.operations.map(failing)),
     ...failing(rule.conditions),
-  ].map((clause) => {
-    const seen = clause.matcher.seen(view);
-    const { path, values: expected, negated } = clause;
-    return { path, expected, negated, ...(seen === undefined ? {} : { seen }) };
-  });
+  ].map((clause) => ({ ...compared(clause, view), edit: editOf(clause, view, context) }));
+}
+
+/** Programs know a port only where some rule names it: the request knows its own. */
+function contextOf({ ref }: Clauses, view: RequestView, { context }: RuleSet): ClauseContext {
+  return { ...context, namespace: ref.namespace, port: view.attributes.destination?.port ?? context.port };
+}
+
+function compared({ key, path, values: expected, negated, matcher }: Clause, view: RequestView): ComparedClause {
+  const seen = matcher.seen(view);
+  return { path, key, expected, negated, ...(seen === undefined ? {} : { seen }) };
+}
+
+function unusable({ path, key, message, value }: ClauseFault): FailedClause {
+  const edit = value === undefined ? ({ kind: 'drop' } as const) : ({ kind: 'remove', values: [value] } as const);
+  return { path, key, expected: [], negated: false, message, edit };
 }
 
 function fewest(alternatives: readonly (readonly Clause[])[]): readonly Clause[] {

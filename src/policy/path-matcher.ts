@@ -3,7 +3,7 @@
  * Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/#Operation
  * @module
  */
-import { isPathTemplate } from '../istio/path-template.ts';
+import { isPathTemplate, pathPatternFault } from '../istio/path-template.ts';
 import { PATH, textKeys, type AttributeMatcher } from './attribute-matcher.ts';
 import type { RequestView } from './request-view.ts';
 import type { IndexKey } from './rule-index.ts';
@@ -37,6 +37,11 @@ export class PathListMatcher implements AttributeMatcher {
 
   seen(view: RequestView): string | undefined {
     return view.http === undefined ? undefined : view.path;
+  }
+
+  /** A path with braces cannot be written down as a value. */
+  examples(view: RequestView): readonly string[] {
+    return view.http === undefined || pathPatternFault(view.path) !== undefined ? [] : [view.path];
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { MeshError } from '../core/errors.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
+import { FORWARDED_FOR, forwardedAddress } from './forwarded-for.ts';
 import { IpAddress } from './ip-address.ts';
 import { normalizePath, queryOf } from './path-normalization.ts';
 import type { AuthorizationRequest, HttpAttributes, Json, RequestAuthAttributes } from './request.ts';
@@ -12,7 +13,7 @@ import { asciiLower } from './text-matcher.ts';
 
 /** What a program decides over: a request whose destination is already resolved. */
 export type RequestAttributes = Pick<AuthorizationRequest, 'source' | 'connection' | 'request'> & {
-  readonly destination?: { readonly ip?: string };
+  readonly destination?: { readonly ip?: string; readonly port?: number };
 };
 
 const SPIFFE = 'spiffe://';
@@ -87,7 +88,17 @@ export class RequestView {
   addressText(role: AddressRole): string | undefined {
     const { source, destination } = this.attributes;
     if (role === 'destination.ip') return destination?.ip;
-    return role === 'source.ip' ? source?.ip : (source?.remoteIp ?? source?.ip);
+    return role === 'source.ip' ? source?.ip : (source?.remoteIp ?? this.#forwarded() ?? source?.ip);
+  }
+
+  #forwarded(): string | undefined {
+    if (this.http?.headers === undefined) return undefined;
+    const lines: string[] = [];
+    this.someHeader(FORWARDED_FOR, (line) => {
+      lines.push(line);
+      return false;
+    });
+    return forwardedAddress(lines);
   }
 
   #readAddresses(): void {

@@ -22,7 +22,10 @@ export interface SourceAttributes {
   readonly principal?: string;
   /** Direct peer address. */
   readonly ip?: string;
-  /** Original client as X-Forwarded-For or PROXY protocol give it; the direct peer where absent. */
+  /**
+   * Original client as PROXY protocol or the like give it. Where absent: the right-most entry of X-Forwarded-For, else
+   * the direct peer.
+   */
   readonly remoteIp?: string;
 }
 

@@ -8,14 +8,18 @@ import type { ClauseContext } from './clause.ts';
 import type { RequestView } from './request-view.ts';
 import { NONE, RuleIndex } from './rule-index.ts';
 
+export type RuleSetContext = Omit<ClauseContext, 'namespace'>;
+
 export class RuleSet {
   /** In the order in which Envoy tries them: by name, as text, so that `rule[10]` comes before `rule[2]`. */
   readonly rules: readonly CompiledRule[];
   /** Rules that are left out here: unknown key, or an ALLOW rule with a part that cannot be used. */
   readonly dropped: readonly RuleDraft[];
+  readonly context: RuleSetContext;
   readonly #index: RuleIndex;
 
-  constructor(policies: readonly AuthorizationPolicy[], context: Omit<ClauseContext, 'namespace'>) {
+  constructor(policies: readonly AuthorizationPolicy[], context: RuleSetContext) {
+    this.context = context;
     const drafts = policies.flatMap((policy) => {
       const own = { ...context, namespace: policy.metadata.namespace };
       return (policy.spec.rules ?? []).map((_, index) => draftRule(policy, index, own));

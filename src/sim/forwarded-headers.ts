@@ -3,8 +3,7 @@
  *
  * A server's sidecar is the only one to say who the client is: `x-forwarded-client-cert` is taken off where the connection
  * is not mutual TLS, and gets an element of its own appended where it is (`forward_client_cert_details: APPEND_FORWARD`).
- * X-Forwarded-For is trusted as it comes, its right-most entry is the remote address (`use_remote_address: false`, no
- * trusted hops), so any client in the mesh can write there what it likes.
+ * X-Forwarded-For goes through as it came; its right-most entry is the remote address of policies.
  *
  * Not modelled: tracing (traceparent and B3 headers go through as they are), `x-envoy-…` headers.
  * Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers
@@ -48,13 +47,6 @@ export function clientCertificateElement(leaf: Certificate, self: string): strin
   for (const name of names) if (name.kind === 'uri') parts.push(`URI=${name.text}`);
   for (const name of names) if (name.kind === 'dns') parts.push(`DNS=${name.text}`);
   return parts.join(';');
-}
-
-/** A sidecar trusts the right-most entry of X-Forwarded-For. */
-export function lastForwarded(header: string | readonly string[] | undefined): string | undefined {
-  const text = typeof header === 'string' ? header : header?.join(',');
-  const last = text?.split(',').at(-1)?.trim();
-  return last === undefined || last === '' ? undefined : last;
 }
 
 /** Lines with names in lower case; several lines of one name as a list. */

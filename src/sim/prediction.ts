@@ -36,12 +36,7 @@ import {
 } from './predicted-certificate.ts';
 import type { ConnectionTls, MeshConnection, MeshRequest, Outcome, OutcomeResult } from './request.ts';
 import type { RunningWorkload } from './running-workload.ts';
-import {
-  CLIENT_CERTIFICATE,
-  clientCertificateElement,
-  lastForwarded,
-  withoutClientCertificate,
-} from './forwarded-headers.ts';
+import { CLIENT_CERTIFICATE, clientCertificateElement, withoutClientCertificate } from './forwarded-headers.ts';
 import type { Target } from './targets.ts';
 
 export interface PredictionInput {
@@ -188,7 +183,6 @@ function requestAttributes(
   return {
     source: {
       ip,
-      remoteIp: forwardedFor(request) ?? ip,
       ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
     },
     request: {
@@ -202,10 +196,6 @@ function requestAttributes(
 
 function lowerNames(headers: MeshRequest['headers'] = {}): NonNullable<MeshRequest['headers']> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
-}
-
-function forwardedFor({ headers = {} }: MeshRequest): string | undefined {
-  return lastForwarded(Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-forwarded-for')?.[1]);
 }
 
 function questionOf(input: PredictionInput): OutcomeQuestion {

@@ -30,7 +30,7 @@ import {
 } from '../wire/index.ts';
 import { answer, type ApplicationPort } from './application-port.ts';
 import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
-import { headerLines, lastForwarded, receivedHeaders, withChanges } from './forwarded-headers.ts';
+import { headerLines, receivedHeaders, withChanges } from './forwarded-headers.ts';
 import { localReply } from './local-reply.ts';
 import { TcpGate } from './tcp-gate.ts';
 import type { Writable } from './writable.ts';
@@ -219,9 +219,7 @@ export class ServerSidecar implements AsyncDisposable {
     const request: Writable<NonNullable<AuthorizationRequest['request']>> = { method, path, headers };
     if (host !== undefined) request.host = host;
     if (auth !== undefined) request.auth = auth;
-    const remoteIp = lastForwarded(headers['x-forwarded-for']);
-    const source = remoteIp === undefined ? peer.source : { ...peer.source, remoteIp };
-    const { destination, connection } = peer;
+    const { destination, source, connection } = peer;
     return connection === undefined ? { destination, source, request } : { destination, source, connection, request };
   }
 
@@ -231,13 +229,11 @@ export class ServerSidecar implements AsyncDisposable {
     if (peer === undefined) {
       const { namespace, workload, port, ip } = this.#options;
       const { source, remote, principal, sni } = connection;
-      const from = source?.ip ?? remote.host;
       peer = {
         destination: { namespace, workload, port, ip },
         source: {
           ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
-          ip: from,
-          remoteIp: from,
+          ip: source?.ip ?? remote.host,
         },
         ...(sni === undefined ? {} : { connection: { sni } }),
       };

@@ -48,7 +48,7 @@ export function authorizationRequests({ config, requests }: World): readonly Aut
           workload: target.workload.name,
           port: target.endpoint.port,
         },
-        source: { ip, remoteIp: ip, ...(principal === undefined ? {} : { principal }) },
+        source: { ip, ...(principal === undefined ? {} : { principal }) },
         request: { method, path, host: host ?? target.host, headers },
       },
     ];

@@ -8,6 +8,7 @@ import { authorizeLines } from '../../src/cli/authz-lines.ts';
 import { authzVerb } from '../../src/cli/verbs/authz.ts';
 import { compileAuthorization } from '../../src/policy/index.ts';
 import { authorizationPolicy, httpRequest, meshWith } from '../kit/policies.ts';
+import { jwks, NOW_SECONDS, signer, token } from '../spec/istio-jwt/tokens.ts';
 
 const MANIFESTS = `
 apiVersion: security.istio.io/v1
@@ -171,6 +172,48 @@ describe('authz --from --to', () => {
     expect(JSON.parse(stdout)).toMatchObject({ decision: 'deny', determining: [{ name: 'ext' }] });
   });
 
+  it('judges a token by the RequestAuthentications, at an instant, before any AuthorizationPolicy', async () => {
+    const by = await signer('ES256');
+    const good = await token(by, { iss: 'i', sub: 'u', groups: ['admin'], exp: NOW_SECONDS + 600 });
+    const spec = { jwtRules: [{ issuer: 'i', jwksUri: 'https://i.example/jwks' }] };
+    const file = join(folder, 'ra.yaml');
+    const keys = join(folder, 'issuer.jwks');
+    await writeFile(file, JSON.stringify({ ...PEER, kind: 'RequestAuthentication', spec }));
+    await writeFile(keys, jwks(by));
+    const ask = (...options: readonly string[]) =>
+      authz('--to', 'shop/web', '--plaintext', '--header', 'x-a=2', `authorization=Bearer ${good}`, ...options);
+    try {
+      expect((await ask('--jwks', keys)).stdout).toContain('rules[1].when[0].values: saw `["admin"]`, matched `admin`');
+      const late = await ask('--jwks', keys, '--at', '2026-01-01T00:12:00Z');
+      expect(late.stdout).toMatch(/DENY +401 +shop\/default +<none> +Jwt is expired/);
+      expect(late.stdout).toContain('www-authenticate: Bearer realm="http:///", error="invalid_token"');
+      expect(JSON.parse((await ask('-o', 'json')).stdout)).toMatchObject({
+        decision: 'deny',
+        status: 401,
+        determining: [{ kind: 'RequestAuthentication', namespace: 'shop', name: 'default' }],
+        trace: { detail: 'jwt_authn_access_denied{Jwt_verification_fails}' },
+        wwwAuthenticate: expect.stringContaining('invalid_token'),
+      });
+      await expect(ask('--at', 'noon')).rejects.toThrow('is not an RFC 3339 time');
+      await expect(ask('--jwks', join(folder, 'none'))).rejects.toThrow('no such file');
+      // What --claim says is taken as it is.
+      expect(
+        (await authz('--to', 'shop/web', '--plaintext', '--claim', 'groups=admin', '--header', 'x-a=2')).stdout,
+      ).toContain('ALLOW');
+    } finally {
+      await Promise.all([rm(file), rm(keys)]);
+    }
+  });
+
+  it('warns that a plaintext connection to a STRICT port never meets a policy', async () => {
+    const warnings: string[] = [];
+    vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => warnings.push(String(chunk)) > 0);
+    const file = join(folder, 'strict.yaml');
+    await writeFile(file, JSON.stringify({ ...PEER, spec: { mtls: { mode: 'STRICT' } } }));
+    await authz('--to', 'shop/web', '--plaintext').finally(() => rm(file));
+    expect(warnings.join('')).toContain('PeerAuthentication is STRICT on port 8080');
+  });
+
   it('takes labels for a server that no manifest declares', async () => {
     const { stdout } = await authz(
       '--from',
@@ -196,6 +239,7 @@ describe('authz --from --to', () => {
     await expect(authz(...ASK, '--header', 'x')).rejects.toThrow('--header takes name=value');
     await expect(authz(...ASK, '--requests', 'x')).rejects.toMatchObject({ code: 'ERR_USAGE' });
     await expect(authz('--requests', join(folder, 'none'))).rejects.toMatchObject({ code: 'ERR_CONFIG_IO' });
+    await expect(authz('--requests', folder)).rejects.toThrow('it is a folder');
     await expect(authz('-f', '-', '--requests', '-')).rejects.toMatchObject({ code: 'ERR_USAGE' });
   });
 });
@@ -235,6 +279,7 @@ describe('authz --requests', () => {
     [line('x', '/').replace('8080', '"8080"'), 'x', '`destination.port` is not a port'],
     [line('x', '/').replace('10.0.0.5', '10.0.0.'), 'x', '`source.ip` is not an IP address'],
     [line('x', '/').replace('"web"', '"wep"'), 'x', 'did you mean `web`?'],
+    [line('x', '/').replace('"shop"', '"shopp"'), 'x', 'did you mean `shop/web`?'],
     [line('x', '/').replace('"GET"', 'null'), 'x', '`request.method` is not a text'],
     [line('x', '/').replace('"namespace":"shop",', ''), 'x', '`destination.namespace` is missing'],
   ])('answers %s with an error, goes on, and ends with 2', async (bad, id, message) => {
@@ -245,8 +290,19 @@ describe('authz --requests', () => {
       .trimEnd()
       .split('\n')
       .map((each) => JSON.parse(each) as unknown);
+    expect(first).toEqual({ id, error: expect.stringMatching(/^line 1: /) });
     expect(first).toEqual({ id, error: expect.stringContaining(message) });
     expect(second).toMatchObject({ id: 'after', decision: 'allow' });
+    expect(exitCode).toBe(2);
+  });
+
+  it('counts empty lines when it names a line, and passes over a byte order mark', async () => {
+    const file = join(folder, 'marked.jsonl');
+    await writeFile(file, `\uFEFF${line(1, '/api/x')}\n\n \n{\n`);
+    const { stdout, exitCode } = await authz('--requests', file);
+    const [first, second] = stdout.split('\n');
+    expect(JSON.parse(first ?? '')).toMatchObject({ id: 1, decision: 'allow' });
+    expect(second).toMatch(/^\{"id":null,"error":"line 4: /);
     expect(exitCode).toBe(2);
   });
 

@@ -45,7 +45,16 @@ const PRINCIPAL_VALUES = [
 const NAMESPACES = ['foo', 'bar', 'a.b', 'f*', '*', '*o', 'f*o', 'y', 'foo/sa'];
 const ACCOUNTS = ['curl', 'foo/curl', 'bar/curl', 'a.b/c', 'admin', 'foo/cu*', 'foo/sa/x'];
 const TRUST_DOMAINS = ['cluster.local', 'old-td', 'new-td', 'other', '*', '*-td', 'o*', 'o*-t*d', 'x', 'ns'];
-const IPS = ['10.0.0.5', '10.0.1.9', '192.168.3.4', '203.0.113.7', '2001:db8::1', '2001:db8:0:1::2', '::1'];
+const IPS = [
+  '10.0.0.5',
+  '10.0.1.9',
+  '192.168.3.4',
+  '203.0.113.7',
+  '2001:db8::1',
+  '2001:db8:0:1::2',
+  '::1',
+  '::ffff:10.0.0.5',
+];
 const BLOCKS = [
   '10.0.0.5',
   '10.0.0.0/24',
@@ -57,8 +66,9 @@ const BLOCKS = [
   '2001:db8::1',
   '2001:db8:0:0::/63',
   '::/0',
+  'nonsense',
 ];
-const PORTS = ['8080', '9000', '80'];
+const PORTS = ['8080', '9000', '80', 'http'];
 const METHODS = ['GET', 'POST', 'get', 'G*', '*T', '*', 'DELETE'];
 const HOSTS = ['httpbin.foo:8000', 'HTTPBIN.foo', '*.foo', 'httpbin*', '*', 'a.example.com', '*.Example.com'];
 const PATHS = [
@@ -132,6 +142,10 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   'request.auth.presenter': WORD_VALUES,
   'request.headers[X-Token]': WORD_VALUES,
   'request.headers[x-b]': WORD_VALUES,
+  'request.headers[:method]': METHODS,
+  'request.headers[:authority]': HOSTS,
+  'request.headers[Host]': HOSTS,
+  'request.headers[:path]': [...PATHS, '/ip?*', '/x*'],
   'request.auth.claims[groups]': WORD_VALUES,
   'request.auth.claims[scope]': WORD_VALUES,
   'request.auth.claims[nested][k]': WORD_VALUES,
@@ -218,7 +232,7 @@ const policy: fc.Arbitrary<AuthorizationPolicy> = fc
     action: fc.constantFrom('ALLOW', 'ALLOW', 'ALLOW', 'DENY', 'DENY', 'AUDIT', 'CUSTOM', undefined),
     provider: fc.constantFrom('authz', 'open', 'web', 'yes', 'missing'),
     rules,
-    namespace: fc.constantFrom('foo', 'foo', 'foo', 'istio-system', 'bar'),
+    namespace: fc.constantFrom('foo', 'foo', 'foo', 'istio-system', 'bar', 'mesh'),
     selector: fc.constantFrom(
       undefined,
       undefined,
@@ -258,6 +272,7 @@ export const config: fc.Arbitrary<MeshConfig> = fc
   .record({
     policies: fc.array(policy, { maxLength: 5 }),
     trustDomain: fc.constantFrom('cluster.local', 'new-td'),
+    rootNamespace: fc.constantFrom('istio-system', 'istio-system', 'mesh'),
     trustDomainAliases: fc.constantFrom([], ['old-td'], ['old-td', 'cluster.local']),
     pathNormalization: fc.constantFrom(...modes),
     unusableProviders: fc.constantFrom([], [], ['authz']),
@@ -296,6 +311,20 @@ const headerValue = fc.oneof(
   fc.array(fc.constantFrom(...WORDS), { minLength: 1, maxLength: 2 }),
 );
 
+const FORWARDED = [
+  ...IPS.filter((ip) => !ip.startsWith('::ffff')),
+  'unknown',
+  '',
+  '10.0.0.5:80',
+  '10.0.0.5,',
+  ' 10.0.1.9 ',
+];
+const forwardedFor = fc.oneof(
+  fc.constantFrom(...FORWARDED),
+  fc.array(fc.constantFrom(...FORWARDED), { minLength: 2, maxLength: 3 }),
+  fc.array(fc.constantFrom(...FORWARDED), { minLength: 2, maxLength: 3 }).map((entries) => entries.join(', ')),
+);
+
 const http: fc.Arbitrary<HttpAttributes> = fc
   .record({
     method: fc.constantFrom('GET', 'POST', 'DELETE', 'get'),
@@ -306,6 +335,7 @@ const http: fc.Arbitrary<HttpAttributes> = fc
         'x-token': headerValue,
         'X-Token': headerValue,
         'X-B': headerValue,
+        'X-Forwarded-For': forwardedFor,
       }).map((headers) => headers as Record<string, string | readonly string[]>),
       auth,
     }),
@@ -314,7 +344,8 @@ const http: fc.Arbitrary<HttpAttributes> = fc
 
 export const request: fc.Arbitrary<AuthorizationRequest> = fc
   .record({
-    labels: fc.constantFrom(undefined, undefined, { app: 'curl', v: '1' }),
+    labels: fc.constantFrom(undefined, undefined, undefined, { app: 'curl', v: '1' }, { app: 'httpbin' }),
+    namespace: fc.constantFrom('foo', 'foo', 'bar', 'istio-system', 'mesh'),
     port: fc.constantFrom(8080, 9000, 80, 81),
     source: sparse<NonNullable<AuthorizationRequest['source']>>({
       principal: fc.constantFrom(...PRINCIPALS),
@@ -325,11 +356,10 @@ export const request: fc.Arbitrary<AuthorizationRequest> = fc
     sni: fc.constantFrom(undefined, ...SNIS),
     http: fc.option(http, { nil: undefined, freq: 6 }),
   })
-  .map(({ labels, port, source: from, ip, sni, http: of }) => ({
+  .map(({ labels, namespace, port, source: from, ip, sni, http: of }) => ({
     destination: {
-      namespace: 'foo',
       port,
-      ...(labels === undefined ? { workload: 'httpbin' } : { labels }),
+      ...(labels === undefined ? { namespace: 'foo', workload: 'httpbin' } : { namespace, labels }),
       ...(ip === undefined ? {} : { ip }),
     },
     source: from,

@@ -5,6 +5,7 @@
  * expressions are the ones Istio writes into Envoy's configuration, over whole SPIFFE URIs.
  * @module
  */
+import { isIP } from 'node:net';
 import type {
   AuthorizationAction,
   AuthorizationPolicy,
@@ -14,7 +15,7 @@ import type {
   Operation,
   Source,
 } from '../../src/istio/index.ts';
-import type { AuthorizationRequest, Json } from '../../src/policy/index.ts';
+import type { AuthorizationRequest, HttpAttributes, Json } from '../../src/policy/index.ts';
 
 export interface NaiveDecision {
   readonly decision: 'allow' | 'deny';
@@ -207,7 +208,7 @@ function matchesOne(world: World, policy: AuthorizationPolicy, key: string, valu
     case 'source.ip':
       return inBlock(source.ip, value);
     case 'remote.ip':
-      return inBlock(source.remoteIp ?? source.ip, value);
+      return inBlock(source.remoteIp ?? naiveForwarded(http?.headers) ?? source.ip, value);
     case 'destination.ip':
       return inBlock(destination.ip, value);
     case 'destination.port':
@@ -238,6 +239,9 @@ function matchesToken(world: World, policy: AuthorizationPolicy, key: string, va
   if (key.startsWith('request.headers')) {
     const name = /^request\.headers\[(.*)\]$/s.exec(key)?.[1]?.toLowerCase();
     if (name === undefined) return 'unusable';
+    const pseudo = pseudoHeaders(world);
+    const own = name in pseudo ? pseudo[name] : undefined;
+    if (own !== undefined) return value === '*' || generic(value, own);
     const lines = Object.entries(http.headers ?? {})
       .filter(([header]) => header.toLowerCase() === name)
       .flatMap(([, lines]) => lines);
@@ -255,6 +259,22 @@ function matchesToken(world: World, policy: AuthorizationPolicy, key: string, va
     at = typeof at === 'object' && at !== null && !Array.isArray(at) ? at[step as never] : undefined;
   const spaced = keys.length === 1 && (keys[0] === 'scope' || keys[0] === 'permission');
   return textOrList(value, spaced && typeof at === 'string' ? at.split(' ') : at);
+}
+
+/** What HTTP/2 calls pseudo-headers; `host` is another name of `:authority`. The path keeps its query. */
+function pseudoHeaders({ request, path }: World): Readonly<Record<string, string | undefined>> {
+  const { method, host, path: raw = '' } = request.request ?? {};
+  const query = /\?[^#]*/.exec(raw.split('#')[0] ?? '')?.[0] ?? '';
+  return { ':method': method, ':authority': host, host, ':path': path + query };
+}
+
+/** All lines joined; what follows the last comma, if it is an address. */
+function naiveForwarded(headers: HttpAttributes['headers'] = {}): string | undefined {
+  const lines = Object.entries(headers).flatMap(([name, value]) =>
+    name.toLowerCase() === 'x-forwarded-for' ? value : [],
+  );
+  const entry = lines.join(',').split(',').pop()?.trim() ?? '';
+  return isIP(entry) === 0 ? undefined : entry;
 }
 
 function payload({ request }: World): { readonly [key: string]: Json } {
@@ -341,7 +361,8 @@ function quote(text: string): string {
 }
 
 /** Addresses as strings of bits. */
-function bitsOf(ip: string): string | undefined {
+function bitsOf(address: string): string | undefined {
+  const ip = address.replace(/^::ffff:(?=\d+\.)/i, '');
   if (!ip.includes(':')) {
     const octets = ip.split('.');
     if (octets.length !== 4 || octets.some((o) => !/^(0|[1-9]\d{0,2})$/.test(o) || Number(o) > 255)) return undefined;

@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { stringify } from 'yaml';
-import { didYouMean, MeshError } from '../../core/index.ts';
+import { DEFAULT_EPOCH, didYouMean, MeshError, messageOf, parseInstant } from '../../core/index.ts';
 import type { MeshConfig, Workload } from '../../istio/index.ts';
 import { loadManifests } from '../../mesh/load-manifests.ts';
 import {
@@ -17,8 +17,10 @@ import {
   readAuthorizationRequest,
   type AuthorizationRequest,
   type Decision,
+  type DecisionTrace,
 } from '../../policy/index.ts';
 import { authorizeLines } from '../authz-lines.ts';
+import { authenticateRequest } from '../request-token.ts';
 import { callerIdentity, type CallerIdentity } from '../caller-identity.ts';
 
 interface AuthzOptions {
@@ -32,6 +34,8 @@ interface AuthzOptions {
   readonly host?: string;
   readonly header?: readonly string[];
   readonly claim?: readonly string[];
+  readonly jwks?: string;
+  readonly at?: string;
   readonly ip?: string;
   readonly remoteIp?: string;
   readonly destinationIp?: string;
@@ -46,6 +50,9 @@ const HELP = `
 --from names a workload, or a whole principal (cluster.local/ns/foo/sa/curl). --to names a workload and one of its own
 ports (the container's, not the Service's); the first one where none is given. A value of --claim is text, or JSON
 where it starts with [ or {.
+
+A token in --header or in the query is judged by the RequestAuthentications of the manifests at the instant --at. With
+--claim, and in --requests, what an accepted token says is given instead.
 
 A line of --requests: {"id":"1","destination":{"workload":"api","namespace":"default","port":8080},
   "source":{"principal":"cluster.local/ns/default/sa/web","ip":"10.0.0.5"},"request":{"method":"GET","path":"/"}}
@@ -73,9 +80,11 @@ export function authzVerb(program: Command): void {
     .option('--path <path>', 'request path as it arrives, with its query', '/')
     .option('--host <host>', 'Host header, with its port as sent')
     .option('--header <name=value...>', 'request header')
-    .option('--claim <name=value...>', 'claim of a valid token: iss, sub, aud, …')
+    .option('--claim <name=value...>', 'claim of a token that was accepted: iss, sub, aud, …')
+    .option('--jwks <file>', 'JWK set for RequestAuthentication rules that name a jwksUri')
+    .option('--at <time>', 'the instant tokens are judged at, RFC 3339 (default: start of the virtual clock)')
     .option('--ip <address>', 'address of the peer')
-    .option('--remote-ip <address>', 'original client, as X-Forwarded-For gives it')
+    .option('--remote-ip <address>', 'original client, where X-Forwarded-For does not give it')
     .option('--destination-ip <address>', 'address of the server')
     .option('--sni <name>', 'server name of the TLS handshake')
     .option('--plaintext', 'the caller proves no identity')
@@ -112,14 +121,20 @@ async function compiledMesh({ filename }: AuthzOptions): Promise<CompiledMesh> {
 
 const CHUNK_BYTES = 1 << 20;
 
+const READ_FAULTS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'no such file'],
+  ['EISDIR', 'it is a folder'],
+  ['EACCES', 'permission denied'],
+]);
+
 async function* linesOf(file: string): AsyncIterable<string> {
   const stream = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
   stream.setEncoding('utf8');
   try {
     for await (const chunk of stream) yield String(chunk);
   } catch (cause) {
-    const reason =
-      cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'no such file' : String(cause);
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    const reason = READ_FAULTS.get(code) ?? messageOf(cause);
     throw new MeshError('ERR_CONFIG_IO', `cannot read \`${file}\`: ${reason}`, { cause });
   }
 }
@@ -130,10 +145,45 @@ async function decideOne(options: AuthzOptions): Promise<number> {
     throw new MeshError('ERR_USAGE', 'say who calls with --from, or --plaintext for a caller without identity');
   }
   const mesh = await compiledMesh(options);
-  const { request, plaintext } = requestOf(mesh, { ...options, to: options.to });
-  const decision = mesh.authorize(request);
-  process.stdout.write(render({ request, plaintext, decision }, options.output));
+  const asked = requestOf(mesh, { ...options, to: options.to });
+  warnOfClosedDoor(mesh, asked.request);
+  const { decision, ...answer } = await answerOf(mesh, asked.request, options);
+  process.stdout.write(render({ ...asked, decision, ...answer }, options.output));
   return options.expect === undefined || options.expect === decision.decision ? 0 : 1;
+}
+
+interface Answer {
+  readonly decision: Decision;
+  readonly trace: DecisionTrace;
+  /** The challenge beside a refused token. */
+  readonly wwwAuthenticate?: string;
+}
+
+/** Tokens first, then AuthorizationPolicies. CUSTOM, which comes before tokens, has no authorizer to ask here. */
+async function answerOf(mesh: CompiledMesh, asked: AuthorizationRequest, options: AuthzOptions): Promise<Answer> {
+  const at = options.at === undefined ? DEFAULT_EPOCH : parseInstant(options.at);
+  const jwks = options.jwks === undefined ? undefined : await readText(options.jwks);
+  const result = await authenticateRequest(mesh, asked, { at, jwks });
+  if ('decision' in result) return { ...result, trace: result.decision.trace };
+  return { decision: mesh.authorize(result.request), trace: mesh.trace(result.request) };
+}
+
+async function readText(file: string): Promise<string> {
+  let text = '';
+  for await (const chunk of linesOf(file)) text += chunk;
+  return text;
+}
+
+/** Policies are asked about a connection only once there is one. */
+function warnOfClosedDoor(mesh: CompiledMesh, { destination, source }: AuthorizationRequest): void {
+  const { namespace, workload, labels, port } = destination;
+  if (source?.principal !== undefined) return;
+  const declared = mesh.config.workloads.find((each) => each.namespace === namespace && each.name === workload);
+  const server = { namespace, labels: declared?.labels ?? labels ?? {} };
+  if (mesh.peerAuthentication(server, port).mode !== 'STRICT') return;
+  process.stderr.write(
+    `warning: PeerAuthentication is STRICT on port ${port}: the server closes a plaintext connection before any AuthorizationPolicy is asked\n`,
+  );
 }
 
 interface Asked {
@@ -251,11 +301,13 @@ function claimsOf(texts: readonly string[]): Readonly<Record<string, unknown>> |
 }
 
 function render(
-  { request, plaintext, decision }: Asked & { readonly decision: Decision },
+  { request, plaintext, decision, trace, wwwAuthenticate }: Asked & Answer,
   format: AuthzOptions['output'],
 ): string {
-  if (format === 'json') return `${JSON.stringify(decision, null, 2)}\n`;
-  if (format === 'yaml') return stringify(JSON.parse(JSON.stringify(decision)));
+  const challenge = wwwAuthenticate === undefined ? {} : { wwwAuthenticate };
+  const value = { ...(JSON.parse(JSON.stringify(decision)) as Decision), trace, ...challenge };
+  if (format === 'json') return `${JSON.stringify(value, null, 2)}\n`;
+  if (format === 'yaml') return stringify(value);
   const [by] = decision.determining;
   const row = [
     decision.decision.toUpperCase(),
@@ -265,7 +317,12 @@ function render(
     decision.reason,
   ];
   const caller = request.source?.principal ?? `no identity (${plaintext})`;
-  return `${tabulate([['DECISION', 'STATUS', 'POLICY', 'RULE', 'REASON'], row])}\ncaller: ${caller}\n${explain(decision)}\n`;
+  const table = tabulate([['DECISION', 'STATUS', 'POLICY', 'RULE', 'REASON'], row]);
+  const because =
+    wwwAuthenticate === undefined
+      ? explain(decision, trace)
+      : `refused before any AuthorizationPolicy: ${decision.reason}\naccess log: ${trace.detail}\nwww-authenticate: ${wwwAuthenticate}`;
+  return `${table}\ncaller: ${caller}\n${because}\n`;
 }
 
 const COLUMN_GAP = 3;

@@ -271,6 +271,28 @@ describe('addresses', () => {
       no: [from('10.0.0.5'), from('1.2.3.4')],
     },
     {
+      name: 'istio-authz/gotcha-69: a sidecar believes the right-most entry of X-Forwarded-For, over several lines',
+      rule: source({ remoteIpBlocks: ['1.2.3.4', '2001:db8::/32'] }),
+      yes: [
+        http({ headers: { 'X-Forwarded-For': '1.2.3.4' } }),
+        http({ headers: { 'x-forwarded-for': '9.9.9.9, 1.2.3.4 ' } }),
+        http({ headers: { 'x-forwarded-for': ['9.9.9.9', '8.8.8.8,2001:db8::1'] } }),
+      ],
+      no: [
+        http({ headers: { 'x-forwarded-for': '1.2.3.4, 9.9.9.9' } }),
+        http({ headers: { 'x-forwarded-for': '1.2.3.4' }, remoteIp: '9.9.9.9' }),
+        http({ headers: { 'x-forwarded-for': [] } }),
+      ],
+    },
+    {
+      name: 'istio-authz/forwarded-for-1: the peer stands in for an entry that is no address',
+      rule: source({ remoteIpBlocks: ['10.0.0.5'] }),
+      yes: ['unknown', '', ',', '1.2.3.4,', '1.2.3.4:80', '[2001:db8::1]', '1.2.3.04', 'a'.repeat(10_000)].map((text) =>
+        http({ ip: '10.0.0.5', headers: { 'x-forwarded-for': text } }),
+      ),
+      no: [http({ ip: '10.0.0.5', headers: { 'x-forwarded-for': 'unknown, 1.2.3.4' } })],
+    },
+    {
       name: 'istio-authz/ip-4: the remote address is the peer’s where nothing was forwarded',
       rule: values('remote.ip', '10.0.0.5/32'),
       yes: [from('10.0.0.5')],

@@ -140,46 +140,18 @@ describe('istio-jwt/time at the virtual instant', () => {
   it('takes no exp for never', async () => {
     expect(await ask({})).toBe('200');
     expect(await ask({ exp: 0 })).toBe('200');
-    expect(await ask({ exp: -1 })).toBe('401 Jwt is expired');
+    expect(await ask({ exp: 0.5 })).toBe('200');
+  });
+
+  it.each(['iat', 'nbf', 'exp'])('refuses a negative %s, and one beyond 64 bits', async (name) => {
+    const words = `401 Jwt payload [${name}] field is not a positive 64 bit integer`;
+    expect(await ask({ [name]: -1 })).toBe(words);
+    expect(await ask({ [name]: 2 ** 64 })).toBe(words);
   });
 
   it('refuses times that are not numbers', async () => {
     expect(await ask({ exp: String(NOW_SECONDS) })).toBe('401 Jwt payload [exp] field is not an integer');
     expect(await ask({ nbf: true })).toBe('401 Jwt payload [nbf] field is not an integer');
-  });
-});
-
-describe('istio-jwt/malformed', () => {
-  const part = (value: unknown): string => base64Url(JSON.stringify(value));
-  const header = part({ alg: 'ES256' });
-
-  it.each([
-    ['four sections', 'a.b.c.d', 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections'],
-    ['an empty section', 'a..c', 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections'],
-    ['a header that is no base64url', '++.b.c', 'Jwt header is an invalid Base64url encoded'],
-    ['a header that is no JSON', `${base64Url('x')}.b.c`, 'Jwt header is an invalid JSON'],
-    ['a header that is a list', `${part([])}.b.c`, 'Jwt header is an invalid JSON'],
-    ['no alg', `${part({})}.b.c`, 'Jwt header [alg] field is required and must be a string'],
-    ['a numeric kid', `${part({ alg: 'ES256', kid: 1 })}.b.c`, 'Jwt header [kid] field is not a string'],
-    ['a payload that is no base64url', `${header}.*.c`, 'Jwt payload is an invalid Base64url encoded'],
-    ['a payload that is no JSON', `${header}.${base64Url('{')}.c`, 'Jwt payload is an invalid JSON'],
-    ['a numeric iss', `${header}.${part({ iss: 1 })}.c`, 'Jwt payload [iss] field is not a string'],
-    ['a numeric sub', `${header}.${part({ sub: 1 })}.c`, 'Jwt payload [sub] field is not a string'],
-    ['an object as aud', `${header}.${part({ aud: {} })}.c`, 'Jwt payload [aud] field is not a string or string list'],
-    [
-      'a mixed list as aud',
-      `${header}.${part({ aud: ['x', 1] })}.c`,
-      'Jwt payload [aud] field is not a string or string list',
-    ],
-    [
-      'a signature that is no base64url',
-      `${header}.${part({ iss: 'a' })}.*`,
-      'Jwt signature is an invalid Base64url encoded',
-    ],
-  ])('%s', async (_, text, words) => {
-    expect(
-      await answer(ruled({ ...ruleA, fromHeaders: [{ name: 'x-token' }] }), { headers: { 'X-Token': text } }),
-    ).toBe(`401 ${words}`);
   });
 });
 
@@ -412,71 +384,5 @@ describe('istio-jwt/claims', () => {
     });
     expect(Object.hasOwn(auth?.claims ?? {}, '__proto__')).toBe(true);
     expect((auth?.claims ?? {})['admin']).toBeUndefined();
-  });
-});
-
-describe('istio-jwt/keys', () => {
-  it.each(['ES256', 'ES384', 'ES512', 'RS256', 'PS256', 'EdDSA', 'HS256', 'HS512'])('verifies %s', async (alg) => {
-    const by = await signer(alg);
-    const rule = ruled({ issuer: 'a', jwks: jwks(by) });
-    expect(await answer(rule, bearer(await token(by, { iss: 'a', sub: 'u' })))).toBe('200 a/u');
-    const other = await signer(alg, `${by.kid}-other`);
-    expect(await answer(rule, bearer(await token({ ...other, kid: by.kid }, { iss: 'a', sub: 'u' })))).toBe(
-      '401 Jwt verification fails',
-    );
-  });
-
-  it('tries every key where token or keys name no kid', async () => {
-    const bare = (by: Signer) => ({
-      ...by,
-      jwk: { ...by.jwk, kid: undefined, alg: undefined } as unknown as Signer['jwk'],
-    });
-    const rule = ruled({ issuer: 'b', jwks: jwks(bare(a), bare(b)) });
-    expect(await answer(rule, bearer(goodB))).toBe('200 b/u');
-    const nameless = await token(b, { iss: 'b', sub: 'u' }, { kid: undefined });
-    expect(await answer(ruled({ issuer: 'b', jwks: jwks(a, b) }), bearer(nameless))).toBe('200 b/u');
-  });
-
-  it('never verifies an HMAC made with a public key', async () => {
-    const secret = new TextEncoder().encode(JSON.stringify(a.jwk));
-    const confused = await token({ ...a, alg: 'HS256', key: secret }, { iss: 'a', sub: 'root' });
-    const bare = JSON.stringify({ keys: [{ ...a.jwk, alg: undefined }] });
-    expect(await answer(ruled({ issuer: 'a', jwks: bare }), bearer(confused))).toBe('401 Jwt verification fails');
-  });
-
-  it.each([
-    ['no JSON', 'not json'],
-    ['no keys', '{}'],
-    ['an empty set', '{"keys":[]}'],
-    ['only unknown key types', '{"keys":[{"kty":"XYZ"},7]}'],
-  ])('refuses every token where the set has %s', async (_, text) => {
-    expect(await answer(ruled({ issuer: 'a', jwks: text }), bearer(goodA))).toBe(
-      "401 Jwks doesn't have any valid public key",
-    );
-    expect(await answer(ruled({ issuer: 'a', jwks: text }), {})).toBe('200 -');
-  });
-
-  it('asks the function handed in for jwksUri until it answers, and refuses every token as long as it does not', async () => {
-    const rule = { issuer: 'a', jwksUri: 'https://issuer.example/jwks' };
-    const asked: unknown[] = [];
-    const compiled = compileRequestAuthentication(ruled(rule), {
-      jwks: (of) => {
-        asked.push(of);
-        return jwks(a);
-      },
-    });
-    const request = { method: 'GET', path: '/', headers: { authorization: `Bearer ${goodA}` }, now: NOW };
-    expect((await compiled.authenticate(httpbin, request)).ok).toBe(true);
-    expect((await compiled.authenticate(httpbin, request)).ok).toBe(true);
-    expect(asked).toEqual([rule]);
-    const answers = [undefined, jwks(a)];
-    const late = compileRequestAuthentication(ruled(rule), { jwks: () => answers.shift() });
-    expect((await late.authenticate(httpbin, request)).ok).toBe(false);
-    expect((await late.authenticate(httpbin, request)).ok).toBe(true);
-    expect(await answer(ruled(rule), bearer(goodA))).toBe('401 Jwt verification fails');
-    expect(await answer(ruled(rule), bearer(goodA), () => Promise.reject(new Error('offline')))).toBe(
-      '401 Jwt verification fails',
-    );
-    expect(await answer(ruled(rule), {})).toBe('200 -');
   });
 });

@@ -324,12 +324,12 @@ const PAIRS: Readonly<Record<LintCode, Pair>> = {
     bad: [entry('a', 'HTTP'), entry('b', 'TCP')],
     good: [entry('a', 'HTTP'), entry('b', 'http')],
   },
-  MSH101: {
+  MSH112: {
     bad: [namespace('shop'), runningAs(1337)],
     good: [namespace('shop'), runningAs(1338)],
   },
   MSH100: { bad: [...web, tokens], good: [...web, tokens, allow(from({ requestPrincipals: ['*'] }))] },
-  MSH102: {
+  MSH113: {
     bad: [...web, gateway, policy({ selector: app('gw') })],
     good: [...web, gateway, policy({ selector: app('web') })],
   },

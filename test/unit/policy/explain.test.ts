@@ -1,6 +1,7 @@
 /** Decisions in words, and what they carry lazily. */
 import { describe, expect, it } from 'vitest';
-import { compileAuthorization, explain } from '../../../src/policy/index.ts';
+import type { AuthorizationRule, MeshSettings } from '../../../src/istio/index.ts';
+import { compileAuthorization, explain, type AuthorizationRequest } from '../../../src/policy/index.ts';
 import {
   authorizationPolicy as policy,
   httpRequest as http,
@@ -24,6 +25,17 @@ describe('explain', () => {
   it('says which rule allowed', () => {
     const text = explain(decide([policy({ rules: [READ] })], http({ path: '/api/x' })));
     expect(text).toBe('enforced allowed, matched policy ns[foo]-policy[policy]-rule[0] (matched ALLOW policy)');
+  });
+
+  it('says by which lists the rule matched, given the trace of the request', () => {
+    const compiled = compileAuthorization(meshWith([policy({ rules: [READ] })]));
+    const request = http({ path: '/api/x', headers: { 'x-tier': 'gold' } });
+    expect(explain(compiled.authorize(request), compiled.trace(request)).split('\n').slice(1)).toEqual([
+      '  rules[0].from[1].source.principals: saw `cluster.local/ns/foo/sa/curl`, matched `cluster.local/ns/foo/sa/curl`',
+      '  rules[0].to[0].operation.methods: saw `GET`, matched `GET`',
+      '  rules[0].to[0].operation.paths: saw `/api/x`, matched `/api/*`',
+      '  rules[0].when[0].notValues: saw `gold`, none of `free`',
+    ]);
   });
 
   it('says that nothing restricts the workload', () => {
@@ -61,19 +73,112 @@ describe('explain', () => {
   it('tells a missing identity from a wrong one', () => {
     const text = explain(decide([policy({ rules: [{ from: ADMIN.from }] })], http({ from: null })));
     expect(text).toContain('saw nothing, expected `cluster.local/ns/foo/sa/admin`');
-    expect(text).toContain('the caller proves no identity: call over mutual TLS');
+    expect(text).toContain(
+      'call over mutual TLS, for the caller proves no identity; or take `principals` out of the rule',
+    );
   });
 
   it('tells how a negated list is in the way', () => {
     const rules = [{ to: [{ operation: { notPaths: ['/ip', '/x'] } }] }];
     const text = explain(decide([policy({ rules })], http()));
-    expect(text).toContain('saw `/ip`, which `/ip`, `/x` excludes');
-    expect(text).toContain('take the value that matches out of `notPaths`');
+    expect(text).toContain('saw `/ip`, which `/ip` excludes');
+    expect(text).toContain('take `/ip` out of `notPaths`');
   });
 
   it('tells that an ALLOW rule was dropped on a raw connection', () => {
     const text = explain(decide([policy({ rules: [{ to: ADMIN.to }] })], tcp()));
     expect(text).toContain('rules[0].to[0].operation.methods: needs HTTP and is ignored on a TCP connection');
+  });
+
+  const advice = (rule: AuthorizationRule, request: AuthorizationRequest, settings: Partial<MeshSettings> = {}) =>
+    explain(decide([policy({ rules: [rule] })], request, { settings }))
+      .split('\n')
+      .filter((line) => line.includes('to allow it'))
+      .map((line) => line.replace('    to allow it: ', ''));
+  const when = (key: string, ...values: readonly string[]): AuthorizationRule => ({ when: [{ key, values }] });
+
+  it.each<[string, AuthorizationRule, AuthorizationRequest, string]>([
+    ['namespaces', { from: [{ source: { namespaces: ['x'] } }] }, http(), 'add `foo` to `namespaces`'],
+    [
+      'serviceAccounts',
+      { from: [{ source: { serviceAccounts: ['x'] } }] },
+      http(),
+      'add `foo/curl` to `serviceAccounts`',
+    ],
+    ['trustDomains', { from: [{ source: { trustDomains: ['x'] } }] }, http(), 'add `cluster.local` to `trustDomains`'],
+    ['a condition', when('source.namespace', 'x'), http(), 'add `foo` to `values` of `source.namespace`'],
+    [
+      'one header line of several',
+      when('request.headers[a]', 'x'),
+      http({ headers: { a: ['b', 'c'] } }),
+      'add `b` to `values` of `request.headers[a]`',
+    ],
+    [
+      'an empty header',
+      when('request.headers[a]', 'x'),
+      http({ headers: { a: '' } }),
+      'add `*` to `values` of `request.headers[a]`',
+    ],
+    [
+      'a list as claim',
+      when('request.auth.claims[g]', 'x'),
+      http({ auth: { claims: { g: ['b', 'c'] } } }),
+      'add `b` to `values` of `request.auth.claims[g]`',
+    ],
+    [
+      'a number as claim',
+      when('request.auth.claims[g]', '5'),
+      http({ auth: { claims: { g: 5 } } }),
+      'take `values` of `request.auth.claims[g]` out of the rule',
+    ],
+    [
+      'a subject with a slash',
+      { from: [{ source: { requestPrincipals: ['x'] } }] },
+      http({ auth: { claims: { iss: 'i', sub: 'a/b' } } }),
+      'add `i/*` to `requestPrincipals`',
+    ],
+    [
+      'a port no rule names',
+      { to: [{ operation: { ports: ['9000'] } }] },
+      http({ port: 8080 }),
+      'add `8080` to `ports`',
+    ],
+    [
+      'a mapped address',
+      { from: [{ source: { ipBlocks: ['10.0.0.0/8'] } }] },
+      http({ ip: '::ffff:192.0.2.7' }),
+      'add `192.0.2.7` to `ipBlocks`',
+    ],
+    [
+      'a path with braces',
+      { to: [{ operation: { paths: ['/x'] } }] },
+      http({ path: '/{a}' }),
+      'take `paths` out of the rule',
+    ],
+    [
+      'a malformed value',
+      { to: [{ operation: { ports: ['http', '8080'] } }] },
+      http({ port: 8080 }),
+      'take `http` out of `ports`',
+    ],
+    [
+      'an unknown key',
+      when('request.header[a]', 'x'),
+      http(),
+      'take the condition on `request.header[a]` out of the rule',
+    ],
+  ])('proposes an edit that works: %s', (_, rule, request, expected) => {
+    expect(advice(rule, request, { pathNormalization: 'NONE' })).toEqual([expected]);
+  });
+
+  it('proposes no trust domain that the mesh rewrites', () => {
+    const rule = { from: [{ source: { principals: ['x/ns/a/sa/b'] } }] };
+    expect(advice(rule, http(), { trustDomain: 'corp' })).toEqual(['add `*/ns/foo/sa/curl` to `principals`']);
+  });
+
+  it('counts what fails beside what cannot be used', () => {
+    const rule = { from: [{ source: { namespaces: ['bar'] } }], to: [{ operation: { methods: ['GET'] } }] };
+    expect(advice(rule, tcp())).toEqual(['take `methods` out of the rule', 'add `foo` to `namespaces`']);
   });
 
   it('says that there is no rule at all', () => {
@@ -89,6 +194,7 @@ describe('explain', () => {
     ];
     expect(explain(decide(policies, http({ method: 'PUT' }))).split('\n')).toEqual([
       'enforced denied with 403, matched policy ns[foo]-policy[no-put]-rule[0] (matched DENY policy)',
+      '  rules[0].to[0].operation.methods: saw `PUT`, matched `PUT`',
       'access log: rbac_access_denied_matched_policy[ns[foo]-policy[no-put]-rule[0]]',
       'audited by ns[foo]-policy[audit]-rule[0]',
       'dry run DENY: shadow denied, matched policy ns[foo]-policy[dry]-rule[0]',
