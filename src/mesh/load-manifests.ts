@@ -2,7 +2,8 @@
  * Manifests from files: the twin of `parseManifests` that reads the file system.
  *
  * A folder stands for every `*.yaml`, `*.yml` and `*.json` below it, in the order of their paths; `-` is standard input.
- * A file that is named twice is read once.
+ * Hidden folders are left out: a mounted ConfigMap keeps every file once more in one. A file that is named twice is read
+ * once.
  * @module
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -12,6 +13,8 @@ import type { MeshConfig } from '../istio/mesh-config.ts';
 import { parseManifestFiles } from '../istio/parse-manifests.ts';
 
 const MANIFEST = /\.(?:ya?ml|json)$/;
+/** `.git/x.yaml`, `..data/x.yaml` */
+const HIDDEN_FOLDER = /(?:^|[\\/])\.[^\\/]*[\\/]/;
 const STDIN = '-';
 
 /**
@@ -43,7 +46,7 @@ async function manifestFiles(path: string): Promise<readonly string[]> {
   if (!(await isFolder(path))) return [path];
   const entries = await attempt(path, () => readdir(path, { recursive: true }));
   const files: string[] = [];
-  for (const entry of entries.filter((name) => MANIFEST.test(name)).sort()) {
+  for (const entry of entries.filter((name) => MANIFEST.test(name) && !HIDDEN_FOLDER.test(name)).sort()) {
     const file = join(path, entry);
     if (!(await isFolder(file))) files.push(file);
   }

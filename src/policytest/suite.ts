@@ -5,10 +5,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { DEFAULT_EPOCH, type Instant, MeshError, messageOf, parseDuration, parseInstant } from '../core/index.ts';
-import type { MeshConfig, PolicyResource, ResourceRef } from '../istio/index.ts';
+import type { ConfigPath, MeshConfig, PolicyResource, ResourceRef } from '../istio/index.ts';
 import { policyResources } from '../istio/index.ts';
 import { loadManifests } from '../mesh/index.ts';
-import { displayPath, expandPaths } from './file-names.ts';
+import { displayPath, expandPath } from './file-names.ts';
 import { list, type TestCase, testCases } from './test-case.ts';
 import { parseTestFile, type TestDocument } from './test-file.ts';
 import type { TimelineStep } from './test-schema.ts';
@@ -48,7 +48,12 @@ export async function loadSuite(file: string): Promise<Suite> {
   const document = parseTestFile(text, shown);
   const folder = dirname(path);
   const { mesh, policies, options = {}, metadata, timeline = [] } = document.file;
-  const config = await loadManifests((await expandPaths([...list(mesh), ...list(policies)], folder)).map(displayPath));
+  const manifests = [
+    ...(await manifestFiles(mesh, ['mesh'], { document, folder })),
+    ...(await manifestFiles(policies, ['policies'], { document, folder })),
+  ];
+  document.finish();
+  const config = await loadManifests(manifests);
   const cases = testCases(document, shown, config);
   const steps = await readSteps(timeline, document, folder);
   if (cases.length === 0) document.fault([], 'the file holds no test: neither `tests`, `matrix` nor `timeline`');
@@ -77,14 +82,31 @@ async function readSteps(
     const atMs = parseDuration(at);
     if (atMs < last) document.fault(['timeline', index, 'at'], `\`${at}\` comes before the step above it`);
     last = atMs;
-    const files = await expandPaths(list(apply), folder);
+    const files = await manifestFiles(apply, ['timeline', index, 'apply'], { document, folder });
     steps.push({
       atMs,
-      apply: files.length === 0 ? [] : policyResources(await loadManifests(files.map(displayPath))),
+      apply: files.length === 0 ? [] : policyResources(await loadManifests(files)),
       remove: (remove ?? []).map(({ kind, namespace, name }) => ({ kind, name, namespace: namespace ?? 'default' })),
       ...(ca === undefined ? {} : { ca }),
       ...(rotation === undefined ? {} : { rotation }),
     });
   }
   return steps;
+}
+
+/** The files a field of the test file names, as messages name them; ones that are not there are faults of the field. */
+async function manifestFiles(
+  named: string | readonly string[] | undefined,
+  path: ConfigPath,
+  { document, folder }: { readonly document: TestDocument; readonly folder: string },
+): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const [index, pattern] of list(named).entries()) {
+    try {
+      files.push(...(await expandPath(pattern, folder)));
+    } catch (error) {
+      document.fault(typeof named === 'string' ? path : [...path, index], messageOf(error));
+    }
+  }
+  return files.map(displayPath);
 }

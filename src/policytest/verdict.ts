@@ -65,8 +65,9 @@ export class Judge {
     if (tls !== undefined && tls !== security) found.push(`expected TLS ${tls}, got ${security}`);
     const seen = outcome.refusal?.reason ?? outcome.reason;
     if (reason !== undefined && reason !== seen) found.push(`expected reason ${reason}, got ${seen}`);
-    const bytes = outcome.refusal?.applicationBytes;
-    if (appBytesSeen !== undefined && bytes !== undefined && appBytesSeen !== bytes)
+    // What policies deny never reaches the application.
+    const bytes = outcome.refusal?.applicationBytes ?? 0;
+    if (appBytesSeen !== undefined && outcome.result !== 'allow' && appBytesSeen !== bytes)
       found.push(`expected ${appBytesSeen} bytes at the application, got ${bytes}`);
     return by === undefined ? found : [...found, ...this.#byDifferences(list(by), request, outcome)];
   }
@@ -102,15 +103,13 @@ export class Judge {
       return determinedBy === undefined ? [] : [determinedBy];
     }
     if (asked === undefined || decision?.decision !== 'deny' || decision.status !== 403) return [];
-    return this.compiled.config.authorizationPolicies
-      .filter(({ spec, metadata }) => {
-        const { rootNamespace } = this.compiled.config.settings;
-        const reaches = metadata.namespace === target.workload.namespace || metadata.namespace === rootNamespace;
-        const labels = Object.entries(spec.selector?.matchLabels ?? {});
-        const selected = labels.every(([key, value]) => target.workload.labels[key] === value);
-        return (spec.action ?? 'ALLOW') === 'ALLOW' && reaches && selected;
-      })
-      .map(({ metadata }) => ({ kind: 'AuthorizationPolicy', namespace: metadata.namespace, name: metadata.name }));
+    const { authorization, config } = this.compiled;
+    return authorization.policiesOf(target.workload).filter(({ namespace, name }) => {
+      const policy = config.authorizationPolicies.find(
+        ({ metadata }) => metadata.namespace === namespace && metadata.name === name,
+      );
+      return (policy?.spec.action ?? 'ALLOW') === 'ALLOW';
+    });
   }
 
   /** Why: the decision in words, then where its policies and the clause that came nearest are written. */

@@ -62,6 +62,36 @@ describe('what a test may expect', () => {
     expect(result).toMatchObject({ status: 'passed', level: 'both', differences: [] });
   });
 
+  it('finds no part in a denial for policies that are in dry run or for gateways', async () => {
+    const more = ['dry-run', 'gateway'].map(
+      (name) => `---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: shop${name === 'dry-run' ? ', annotations: { istio.io/dry-run: "true" }' : ''} }
+spec: { action: ALLOW, rules: [{}]${name === 'gateway' ? ', targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: g }]' : ''} }
+`,
+    );
+    const denied = 'from: shop/web, to: shop/cart, request: POST /items/1';
+    const found = await results(
+      `mesh: [./more.yaml]\ntests:${['cart-readers', 'dry-run', 'gateway']
+        .map((name) => `\n  - { name: ${name}, ${denied}, expect: { result: deny, by: ${name} } }`)
+        .join('')}`,
+      { 'more.yaml': more.join('') },
+    );
+    expect(found.map(({ name, status }) => `${name} ${status}`)).toEqual([
+      'cart-readers passed',
+      'dry-run failed',
+      'gateway failed',
+    ]);
+  });
+
+  it('counts no byte at the application where policies deny', async () => {
+    const [result] = await results(
+      one('expect: { result: deny, appBytesSeen: 3 }').replace('GET /items/1', 'POST /items/1'),
+    );
+    expect(result?.differences).toEqual(['expected 3 bytes at the application, got 0']);
+  });
+
   it('leaves out what is skipped, and says why', async () => {
     const [result] = await results(one('expect: deny, skipReason: "not decided yet"'));
     expect(result).toMatchObject({ status: 'skipped', skipReason: 'not decided yet' });
