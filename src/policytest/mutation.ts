@@ -7,7 +7,6 @@
  * @module
  */
 import { diff, mutate, type Mutant } from '../analysis/index.ts';
-import { MeshError } from '../core/index.ts';
 import type { MeshConfig } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
@@ -16,20 +15,30 @@ import { type MutantResult, mutationReport, type MutationReport } from './mutati
 import { runSuite } from './run-suite.ts';
 import { isInShard, type Shard } from './selection.ts';
 import type { Suite } from './suite.ts';
+import type { TestCase } from './test-case.ts';
 import { Judge } from './verdict.ts';
 
 export interface MutationOptions {
+  /** The tests that are to notice: all where absent. */
+  readonly select?: (id: string) => boolean;
+  /** Judges this part of the mutants, by all tests. */
   readonly shard?: Shard;
   readonly onMutant?: (result: MutantResult) => void;
 }
 
-/** @throws MeshError `ERR_TEST_INVALID` where the suite's own tests do not pass */
-export async function mutationScore(suite: Suite, options: MutationOptions = {}): Promise<MutationReport> {
+/** Mutants are judged by tests that pass: where one fails in the model, none is, and the report says so. */
+export async function mutationScore(whole: Suite, options: MutationOptions = {}): Promise<MutationReport> {
+  const { select, shard } = options;
+  const suite = select === undefined ? whole : { ...whole, cases: whole.cases.filter(({ id }) => select(id)) };
+  const failing = (await runSuite(suite, { level: 'model', bail: true })).find(({ status }) => status === 'failed');
+  if (failing !== undefined) return mutationReport([], [{ suite: suite.file, failing: failing.id }]);
   await using trial = await Trial.start(suite);
   const results: MutantResult[] = [];
+  let order = 0;
   for (const mutant of mutate(suite.config)) {
-    if (options.shard !== undefined && !isInShard(`${suite.file} ${mutant.id}`, options.shard)) continue;
-    const result = await trial.judge(mutant);
+    const place = order++;
+    if (shard !== undefined && !isInShard(`${suite.file} ${mutant.id}`, shard)) continue;
+    const result = await trial.judge(mutant, place);
     results.push(result);
     options.onMutant?.(result);
   }
@@ -52,20 +61,15 @@ class Trial implements AsyncDisposable {
   static async start(suite: Suite): Promise<Trial> {
     const { config, seed, start } = suite;
     const mesh = await Mesh.start({ config, seed, start });
-    const trial = new Trial(suite, mesh);
-    const [failing] = (await runSuite(suite, { level: 'model' })).filter(({ status }) => status === 'failed');
-    if (failing !== undefined) {
-      await mesh.close();
-      throw new MeshError('ERR_TEST_INVALID', `mutants need tests that pass, and \`${failing.id}\` fails`);
-    }
-    return trial;
+    return new Trial(suite, mesh);
   }
 
-  async judge(mutant: Mutant): Promise<MutantResult> {
+  async judge(mutant: Mutant, order: number): Promise<MutantResult> {
     const { id, operator, file, line, config } = mutant;
     const base = {
       id,
       suite: this.#suite.file,
+      order,
       operator,
       ...(file === undefined ? {} : { file }),
       ...(line === undefined ? {} : { line }),
@@ -92,7 +96,7 @@ class Trial implements AsyncDisposable {
   }
 
   async #noticedInTime(config: MeshConfig): Promise<string | undefined> {
-    const select = ({ step }: { readonly step?: number }): boolean => step !== undefined;
+    const select = ({ step }: TestCase): boolean => step !== undefined;
     if (!this.#suite.cases.some(select)) return undefined;
     const results = await runSuite(this.#suite, { level: 'model', config, bail: true, select });
     return results.find(({ status }) => status === 'failed')?.id;

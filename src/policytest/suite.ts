@@ -16,6 +16,8 @@ import type { TimelineStep } from './test-schema.ts';
 export interface SuiteStep {
   /** Since the start. */
   readonly atMs: number;
+  /** What `apply` was read from. */
+  readonly manifests: readonly string[];
   readonly apply: readonly PolicyResource[];
   readonly remove: readonly ResourceRef[];
   readonly ca?: 'up' | 'down';
@@ -27,6 +29,8 @@ export interface Suite {
   readonly file: string;
   readonly path: string;
   readonly name: string;
+  /** The manifests it names: files and folders. */
+  readonly manifests: readonly string[];
   readonly config: MeshConfig;
   readonly start: Instant;
   readonly seed: string;
@@ -56,12 +60,14 @@ export async function loadSuite(file: string): Promise<Suite> {
   const config = await loadManifests(manifests);
   const cases = testCases(document, shown, config);
   const steps = await readSteps(timeline, document, folder);
+  const applied = steps.flatMap(({ manifests: files }) => files);
   if (cases.length === 0) document.fault([], 'the file holds no test: neither `tests`, `matrix` nor `timeline`');
   document.finish();
   return {
     file: shown,
     path,
     name: metadata.name,
+    manifests: [...new Set([...manifests, ...applied])],
     config,
     start: options.now === undefined ? DEFAULT_EPOCH : parseInstant(options.now),
     seed: String(options.seed ?? metadata.name),
@@ -85,6 +91,7 @@ async function readSteps(
     const files = await manifestFiles(apply, ['timeline', index, 'apply'], { document, folder });
     steps.push({
       atMs,
+      manifests: files,
       apply: files.length === 0 ? [] : policyResources(await loadManifests(files)),
       remove: (remove ?? []).map(({ kind, namespace, name }) => ({ kind, name, namespace: namespace ?? 'default' })),
       ...(ca === undefined ? {} : { ca }),

@@ -85,8 +85,9 @@ export class Judge {
   #unknownPolicy(name: string): string {
     const known = policyResources(this.compiled.config).map((resource) => policyName(refOf(resource)));
     const bare = name.replace(/\[\d+\]$/, '');
-    const exists = bare === 'none' || known.some((full) => full === bare || full.endsWith(`/${bare}`));
-    return exists ? '' : ` (there is no such policy${didYouMean(bare, known)})`;
+    // As long as what was written: `name`, `namespace/name` or `Kind/namespace/name`.
+    const forms = known.map((full) => full.split('/').slice(-bare.split('/').length).join('/'));
+    return bare === 'none' || forms.includes(bare) ? '' : ` (there is no such policy${didYouMean(bare, forms)})`;
   }
 
   /**

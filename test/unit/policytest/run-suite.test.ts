@@ -199,8 +199,35 @@ describe('coverage and mutation score', () => {
     expect(after).toMatchObject({ survived: 0, score: 1 });
   });
 
-  it('refuses to judge by tests that fail', async () => {
+  it('does not judge by tests that fail', async () => {
     const suite = await suiteOf(LOOSE.replace('expect: allow', 'expect: deny'));
-    await expect(mutationScore(suite)).rejects.toThrow('mutants need tests that pass');
+    const failing = suite.cases[0]?.id ?? '';
+    expect(await mutationScore(suite)).toMatchObject({
+      mutants: [],
+      score: 0,
+      unjudged: [{ suite: suite.file, failing }],
+    });
+  });
+
+  it('judges by the tests that are selected', async () => {
+    const suite = await suiteOf(
+      `${LOOSE}\n  - { name: u, from: shop/web, to: shop/cart, request: DELETE /items/1, expect: deny }`,
+    );
+    const killed = async (name: string): Promise<number> =>
+      (await mutationScore(suite, { select: (id) => id.includes(`#${name}[`) })).killed;
+    const both = (await mutationScore(suite)).killed;
+    expect(await killed('t')).toBeLessThan(both);
+    expect(await killed('u')).toBeLessThan(both);
+  });
+
+  it('does not take a policy for covered because one of the same name in another file is', async () => {
+    const twin = MANIFESTS.replace('methods: [GET, DELETE]', 'methods: [GET, DELETE, PUT]');
+    const suites = [
+      await suiteOf(LOOSE),
+      await suiteOf(LOOSE.replace('GET /items/1, expect: allow', 'POST /x, expect: deny'), { 'mesh.yaml': twin }),
+    ];
+    const { coverage } = await runSuites(suites, { version: '0', stopwatch: () => 0, coverage: true });
+    const rule = 'AuthorizationPolicy/shop/cart-readers rules[0]';
+    expect(coverage?.items.filter(({ key }) => key === rule).map(({ hits }) => hits)).toEqual([1, 0]);
   });
 });
