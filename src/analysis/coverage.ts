@@ -47,6 +47,8 @@ export interface CoverageReport {
 export interface CoverageFact {
   readonly asked?: AuthorizationRequest;
   readonly decision?: Decision;
+  /** The request got as far as its tokens. */
+  readonly tokenRefused?: boolean;
   /** Where the call went: its PeerAuthentication took part. */
   readonly server?: { readonly workload: WorkloadSubject; readonly port: number };
   /** The DestinationRule that decided what the client spoke. */
@@ -114,7 +116,7 @@ export class CoverageFold {
     this.#items.set(placed, { key, kind, policy: ref, path: pathText(path), ...place, hits: 0, refused: 0 });
   }
 
-  add(compiled: CompiledMesh, { asked, decision, server, client }: CoverageFact): void {
+  add(compiled: CompiledMesh, { asked, decision, tokenRefused = false, server, client }: CoverageFact): void {
     this.declare(compiled.config);
     const force = this.#force(compiled);
     if (asked !== undefined && decision !== undefined) this.#decided(force, asked, decision);
@@ -125,7 +127,7 @@ export class CoverageFold {
       this.#hit(force, determinedBy, '');
       this.#hit(force, determinedBy, pathText(['portLevelMtls', String(server.port)]));
     }
-    if (asked === undefined) return;
+    if (asked === undefined && !tokenRefused) return;
     for (const ref of force.tokens.applied(server.workload)) this.#hit(force, ref, '');
   }
 

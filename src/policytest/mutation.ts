@@ -75,24 +75,26 @@ class Trial implements AsyncDisposable {
       ...(line === undefined ? {} : { line }),
     };
     await this.#mesh.simulation.reconfigure(config, { applied: [], removed: [] });
-    const killedBy = this.#noticed() ?? (await this.#noticedInTime(config));
+    const killedBy = (await this.#noticed()) ?? (await this.#noticedInTime(config));
     if (killedBy !== undefined) return { ...base, fate: 'killed', killedBy };
     const witness = this.#witness();
     if (witness !== undefined) return { ...base, fate: 'survived', witness };
-    const [difference] = diff(this.#suite.config, config).findings;
-    return difference === undefined
-      ? { ...base, fate: 'equivalent' }
-      : { ...base, fate: 'survived', difference: difference.summary };
+    const [finding] = diff(this.#suite.config, config).findings;
+    const difference =
+      mutant.policy.kind === 'RequestAuthentication'
+        ? 'other tokens are accepted, which only a request with a token shows'
+        : finding?.summary;
+    return difference === undefined ? { ...base, fate: 'equivalent' } : { ...base, fate: 'survived', difference };
   }
 
-  #noticed(): string | undefined {
+  async #noticed(): Promise<string | undefined> {
     const judge = new Judge(this.#mesh.compiled);
-    return this.#suite.cases.find(
-      ({ step, skip, expect, request }) =>
-        step === undefined &&
-        skip === undefined &&
-        judge.differences(expect, request, this.#mesh.predict(request)).length > 0,
-    )?.id;
+    for (const { id, step, skip, expect, request } of this.#suite.cases) {
+      if (step !== undefined || skip !== undefined) continue;
+      const outcome = await this.#mesh.simulation.predictVerified(request);
+      if (judge.differences(expect, request, outcome).length > 0) return id;
+    }
+    return undefined;
   }
 
   async #noticedInTime(config: MeshConfig): Promise<string | undefined> {

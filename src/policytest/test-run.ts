@@ -12,6 +12,7 @@ import { loadSuite, type Suite } from './suite.ts';
 import type { TestReport } from './test-report.ts';
 import { summarize, type TestResult } from './test-result.ts';
 import type { TestLevel } from './test-schema.ts';
+import { isTokenRefusal } from './verdict.ts';
 
 export interface TestRunOptions {
   readonly version: string;
@@ -100,6 +101,7 @@ export function addEvidence(fold: CoverageFold, { compiled, request, target, out
   fold.add(compiled, {
     ...(asked === undefined ? {} : { asked }),
     ...(decision === undefined ? {} : { decision }),
+    ...(isTokenRefusal(outcome) ? { tokenRefused: true } : {}),
     ...(target === undefined || !target.workload.injected
       ? {}
       : { server: { workload: target.workload, port: target.endpoint.port } }),

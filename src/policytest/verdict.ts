@@ -4,7 +4,12 @@
  */
 import { didYouMean, type PolicyRef } from '../core/index.ts';
 import { type ConfigPath, policyResources, refOf } from '../istio/index.ts';
-import { type CompiledMesh, explain } from '../policy/index.ts';
+import {
+  type CompiledMesh,
+  type CompiledRequestAuthentication,
+  compileRequestAuthentication,
+  explain,
+} from '../policy/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
 import { type Target, TargetIndex } from '../sim/targets.ts';
 import { list } from './test-case.ts';
@@ -41,9 +46,11 @@ export function policyName({ kind, namespace, name, rule }: PolicyRef): string {
 export class Judge {
   readonly compiled: CompiledMesh;
   readonly #targets: TargetIndex;
+  readonly #tokens: CompiledRequestAuthentication;
 
   constructor(compiled: CompiledMesh) {
     this.compiled = compiled;
+    this.#tokens = compileRequestAuthentication(compiled.config);
     this.#targets = new TargetIndex(compiled);
   }
 
@@ -92,7 +99,7 @@ export class Judge {
 
   /**
    * The policies behind an outcome: the rule that matched; where no ALLOW rule matched, the ALLOW policies of the
-   * workload; where the handshake was refused, the PeerAuthentication in force.
+   * workload; where a token was refused, the RequestAuthentications; where the handshake was, the PeerAuthentication.
    */
   deciders(request: MeshRequest, outcome: Outcome): readonly PolicyRef[] {
     const { decidedBy, decision, asked, refusal } = outcome;
@@ -103,6 +110,7 @@ export class Judge {
       const { determinedBy } = this.compiled.peerAuthentication(target.workload, target.endpoint.port);
       return determinedBy === undefined ? [] : [determinedBy];
     }
+    if (isTokenRefusal(outcome)) return this.#tokens.applied(target.workload);
     if (asked === undefined || decision?.decision !== 'deny' || decision.status !== 403) return [];
     const { authorization, config } = this.compiled;
     return authorization.policiesOf(target.workload).filter(({ namespace, name }) => {
@@ -117,6 +125,12 @@ export class Judge {
   explain(request: MeshRequest, outcome: Outcome): readonly string[] {
     const { decision, refusal } = outcome;
     if (decision !== undefined) return [...explain(decision).split('\n'), ...this.#places(decision, request, outcome)];
+    if (isTokenRefusal(outcome)) {
+      const places = this.deciders(request, outcome).map((ref) =>
+        this.#place(ref, ['spec', 'jwtRules'], policyName(ref)),
+      );
+      return [outcome.reason, ...places.filter((line) => line !== undefined)];
+    }
     if (refusal === undefined) return [outcome.reason, ...this.#peerPlaces(request)];
     const where = refusal.side === 'server' ? 'by the server' : 'by the caller';
     const headline = `refused ${where} at ${refusal.stage}: ${refusal.reason}`;
@@ -155,6 +169,11 @@ export class Judge {
     const { file, line, column } = path.length === 0 ? resource.origin : resource.origin.position(path);
     return `  at ${file}:${line}:${column} (${label})`;
   }
+}
+
+/** Refused by the filter that verifies tokens, before authorization was asked. */
+export function isTokenRefusal({ details }: Outcome): boolean {
+  return details.startsWith('jwt_authn_access_denied{');
 }
 
 const SECURITY: Readonly<Record<Outcome['connection']['security'], 'mutual' | 'simple' | 'none'>> = {

@@ -10,6 +10,7 @@ import {
 } from '../../../src/policytest/index.ts';
 import { MANIFESTS, testFile } from '../../kit/policy-test-files.ts';
 import { folderWith } from '../../kit/temporary-folder.ts';
+import { jwks, NOW_SECONDS, signer, token } from '../../spec/istio-jwt/tokens.ts';
 
 async function suiteOf(body: string, files: Readonly<Record<string, string>> = {}): ReturnType<typeof loadSuite> {
   const folder = folderWith({ 'mesh.yaml': MANIFESTS, 'x.mesh-test.yaml': testFile(body), ...files });
@@ -102,6 +103,60 @@ spec: { action: ALLOW, rules: [{}]${name === 'gateway' ? ', targetRefs: [{ group
     expect(result?.differences[0]).toContain(
       'there is no such policy; did you mean `AuthorizationPolicy/shop/cart-readers`?',
     );
+  });
+});
+
+describe('requests with tokens', () => {
+  it('are verified in the model as they are on the wire', async () => {
+    const key = await signer('ES256');
+    const claims = { iss: 'https://shop.example', sub: 'ann', exp: NOW_SECONDS + 600 };
+    const [good, late] = await Promise.all([token(key, claims), token(key, { ...claims, exp: NOW_SECONDS - 600 })]);
+    const policies = `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: shop-tokens, namespace: shop }
+spec:
+  selector: { matchLabels: { app: web } }
+  jwtRules: [{ issuer: "https://shop.example", jwks: '${jwks(key)}' }]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ann-alone, namespace: shop }
+spec:
+  selector: { matchLabels: { app: web } }
+  rules: [{ from: [{ source: { requestPrincipals: ["https://shop.example/ann"] } }] }]
+`;
+    const call = (name: string, bearer: string | undefined, expected: string): string =>
+      `\n  - { name: ${name}, from: shop/cart, to: shop/web, request: { path: /${bearer === undefined ? '' : `, headers: { authorization: "Bearer ${bearer}" }`} }, expect: ${expected} }`;
+    const suite = await suiteOf(
+      `mesh: [./tokens.yaml]\ntests:${[
+        call('good', good, '{ result: allow, by: ann-alone }'),
+        call('none', undefined, '{ result: deny, status: 403, by: ann-alone }'),
+        call('late', late, '{ result: deny, status: 401, by: RequestAuthentication/shop/shop-tokens }'),
+        call('wrong', 'x.y.z', 'allow'),
+      ].join('')}`,
+      { 'tokens.yaml': policies },
+    );
+    const { results: found, coverage } = await runSuites([suite], { version: '0', stopwatch: () => 0, coverage: true });
+    expect(found.map(({ name, differences }) => [name, differences])).toEqual([
+      ['good', []],
+      ['none', []],
+      ['late', []],
+      ['wrong', ['expected allow, got deny']],
+    ]);
+    expect(found[3]?.explanation.join('\n')).toMatch(
+      /^jwt_authn_access_denied\{[^]*tokens\.yaml:6:\d+ \(RequestAuthentication\/shop\/shop-tokens\)/,
+    );
+    const hits = coverage?.items.find(({ key }) => key === 'RequestAuthentication/shop/shop-tokens')?.hits;
+    expect(hits).toBe(4);
+    const passing = { ...suite, cases: suite.cases.slice(0, 3) };
+    const { mutants } = await mutationScore(passing);
+    expect(
+      mutants.filter(({ id }) => id.startsWith('RequestAuthentication/')).map(({ id, fate }) => [id, fate]),
+    ).toEqual([
+      ['RequestAuthentication/shop/shop-tokens: remove the policy', 'killed'],
+      // Other workloads are sent no token: a test would have to.
+      ['RequestAuthentication/shop/shop-tokens selector: select every workload', 'survived'],
+    ]);
   });
 });
 
