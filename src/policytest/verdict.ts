@@ -182,7 +182,8 @@ const SECURITY: Readonly<Record<Outcome['connection']['security'], 'mutual' | 's
   none: 'none',
 };
 
-function isNamed(ref: PolicyRef, name: string): boolean {
+/** `Kind/namespace/name`, shorter from the left, with `[rule]` behind it where one rule is meant. */
+export function isNamed(ref: PolicyRef, name: string): boolean {
   const full = policyName(ref);
   const whole = `${ref.kind}/${ref.namespace}/${ref.name}`;
   return [full, whole].some((form) => form === name || form.endsWith(`/${name}`));
