@@ -14,6 +14,7 @@ import type { MeshConfig } from '../istio/mesh-config.ts';
 import { selects } from '../istio/selector.ts';
 import { compileAuthorization, type CompiledAuthorization } from '../policy/compile-authorization.ts';
 import { type CompiledMesh, compileMesh } from '../policy/compile-mesh.ts';
+import { type CompiledRequestAuthentication, compileRequestAuthentication } from '../policy/request-authentication.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { AuthorizationRequest } from '../policy/request.ts';
 import type { WorkloadSubject } from '../policy/peer-authentication.ts';
@@ -46,6 +47,8 @@ export interface CoverageReport {
 export interface CoverageFact {
   readonly asked?: AuthorizationRequest;
   readonly decision?: Decision;
+  /** The request got as far as its tokens. */
+  readonly tokenRefused?: boolean;
   /** Where the call went: its PeerAuthentication took part. */
   readonly server?: { readonly workload: WorkloadSubject; readonly port: number };
   /** The DestinationRule that decided what the client spoke. */
@@ -67,10 +70,18 @@ export function coverage(config: MeshConfig, requests: Iterable<AuthorizationReq
 
 type Counted = { -readonly [Key in keyof CoverageItem]: CoverageItem[Key] };
 
+/** What a configuration in force is asked, prepared once. */
+interface InForce {
+  readonly probes: Probes;
+  readonly tokens: CompiledRequestAuthentication;
+  /** The file of each policy: another version of one may be applied from another file. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
 /** Counts decisions as they are made, over configurations that may change on the way. */
 export class CoverageFold {
   readonly #items = new Map<string, Counted>();
-  readonly #probes = new WeakMap<CompiledMesh, Probes>();
+  readonly #inForce = new WeakMap<CompiledMesh, InForce>();
   readonly #declared = new WeakSet<MeshConfig>();
 
   /** Makes the policies of `config` known: what no decision touches counts as not covered. */
@@ -98,31 +109,40 @@ export class CoverageFold {
     const { name, namespace } = policy.metadata;
     const ref = { kind: policy.kind, namespace, name };
     const key = keyOf(ref, pathText(path));
-    if (this.#items.has(key)) return;
     const at = path.length === 0 ? policy.origin : policy.origin?.position(['spec', ...path]);
+    const placed = inFile(key, policy.origin?.file);
+    if (this.#items.has(placed)) return;
     const place = at === undefined ? {} : { file: at.file, line: at.line };
-    this.#items.set(key, { key, kind, policy: ref, path: pathText(path), ...place, hits: 0, refused: 0 });
+    this.#items.set(placed, { key, kind, policy: ref, path: pathText(path), ...place, hits: 0, refused: 0 });
   }
 
-  add(compiled: CompiledMesh, { asked, decision, server, client }: CoverageFact): void {
+  add(compiled: CompiledMesh, { asked, decision, tokenRefused = false, server, client }: CoverageFact): void {
     this.declare(compiled.config);
-    if (asked !== undefined && decision !== undefined) this.#decided(compiled, asked, decision);
-    if (client !== undefined) this.#hit(client, '');
+    const force = this.#force(compiled);
+    if (asked !== undefined && decision !== undefined) this.#decided(force, asked, decision);
+    if (client !== undefined) this.#hit(force, client, '');
     if (server === undefined) return;
     const { determinedBy } = compiled.peerAuthentication(server.workload, server.port);
     if (determinedBy !== undefined) {
-      this.#hit(determinedBy, '');
-      this.#hit(determinedBy, pathText(['portLevelMtls', String(server.port)]));
+      this.#hit(force, determinedBy, '');
+      this.#hit(force, determinedBy, pathText(['portLevelMtls', String(server.port)]));
     }
-    for (const { spec, metadata, kind } of compiled.config.requestAuthentications) {
-      if (selects(spec.selector?.matchLabels, server.workload.labels) && asked !== undefined)
-        this.#hit({ kind, namespace: metadata.namespace, name: metadata.name }, '');
-    }
+    if (asked === undefined && !tokenRefused) return;
+    for (const ref of force.tokens.applied(server.workload)) this.#hit(force, ref, '');
   }
 
-  #decided(compiled: CompiledMesh, asked: AuthorizationRequest, decision: Decision): void {
-    let probes = this.#probes.get(compiled);
-    if (probes === undefined) this.#probes.set(compiled, (probes = new Probes(compiled)));
+  #force(compiled: CompiledMesh): InForce {
+    let known = this.#inForce.get(compiled);
+    if (known === undefined) {
+      const { config } = compiled;
+      known = { probes: new Probes(compiled), tokens: compileRequestAuthentication(config), files: filesOf(config) };
+      this.#inForce.set(compiled, known);
+    }
+    return known;
+  }
+
+  #decided(force: InForce, asked: AuthorizationRequest, decision: Decision): void {
+    const { probes } = force;
     for (const policy of probes.selecting(asked)) {
       const ref = { kind: policy.kind, namespace: policy.metadata.namespace, name: policy.metadata.name };
       const determining = decision.determining.filter((by) => by.namespace === ref.namespace && by.name === ref.name);
@@ -134,28 +154,32 @@ export class CoverageFold {
         const match = probes.match(policy, index, asked);
         const decided = determining.some((by) => by.rule === index) || (observing && match.matches);
         took ||= decided;
-        if (decided) this.#ruleDecided(ref, index, match);
+        if (decided) this.#ruleDecided(force, ref, index, match);
         const open = action === 'ALLOW' ? implicit : decision.determining.length === 0 || decision.decision === 'allow';
         if (!match.matches && !observing && open)
-          for (const part of match.decisive) this.#refused(ref, pathText(part.path));
+          for (const part of match.decisive) this.#refused(force, ref, pathText(part.path));
       }
-      if (took) this.#hit(ref, '');
+      if (took) this.#hit(force, ref, '');
     }
   }
 
-  #ruleDecided(ref: PolicyRef, index: number, match: RuleMatch): void {
-    this.#hit(ref, pathText(['rules', index]));
-    for (const part of match.held) this.#hit(ref, pathText(part.path));
+  #ruleDecided(force: InForce, ref: PolicyRef, index: number, match: RuleMatch): void {
+    this.#hit(force, ref, pathText(['rules', index]));
+    for (const part of match.held) this.#hit(force, ref, pathText(part.path));
   }
 
-  #hit(ref: PolicyRef, path: string): void {
-    const item = this.#items.get(keyOf(ref, path));
+  #hit(force: InForce, ref: PolicyRef, path: string): void {
+    const item = this.#find(force, ref, path);
     if (item !== undefined) item.hits++;
   }
 
-  #refused(ref: PolicyRef, path: string): void {
-    const item = this.#items.get(keyOf(ref, path));
+  #refused(force: InForce, ref: PolicyRef, path: string): void {
+    const item = this.#find(force, ref, path);
     if (item !== undefined) item.refused++;
+  }
+
+  #find({ files }: InForce, ref: PolicyRef, path: string): Counted | undefined {
+    return this.#items.get(inFile(keyOf(ref, path), files.get(keyOf(ref, ''))));
   }
 
   report(): CoverageReport {
@@ -163,12 +187,13 @@ export class CoverageFold {
   }
 }
 
-/** The counts of several runs over the same policies, added up. */
+/** The counts of several runs, added up where they are of the same policies: of the same name, from the same file. */
 export function joinCoverage(reports: readonly CoverageReport[]): CoverageReport {
   const items = new Map<string, Counted>();
   for (const item of reports.flatMap((report) => report.items)) {
-    const known = items.get(item.key);
-    if (known === undefined) items.set(item.key, { ...item });
+    const key = inFile(item.key, item.file);
+    const known = items.get(key);
+    if (known === undefined) items.set(key, { ...item });
     else {
       known.hits += item.hits;
       known.refused += item.refused;
@@ -199,6 +224,25 @@ function isObserving({ spec, metadata }: AuthorizationPolicy): boolean {
 
 function keyOf({ kind, namespace, name }: PolicyRef, path: string): string {
   return `${kind}/${namespace}/${name}${path === '' ? '' : ` ${path}`}`;
+}
+
+function inFile(key: string, file: string | undefined): string {
+  return `${file ?? ''}\n${key}`;
+}
+
+function filesOf(config: MeshConfig): ReadonlyMap<string, string> {
+  const { authorizationPolicies, peerAuthentications, destinationRules, requestAuthentications } = config;
+  const all: readonly Declared[] = [
+    ...authorizationPolicies,
+    ...peerAuthentications,
+    ...destinationRules,
+    ...requestAuthentications,
+  ];
+  return new Map(
+    all.flatMap(({ kind, metadata: { namespace, name }, origin }) =>
+      origin === undefined ? [] : [[keyOf({ kind, namespace, name }, ''), origin.file] as const],
+    ),
+  );
 }
 
 function pathText(path: readonly (string | number)[]): string {

@@ -2,7 +2,7 @@
  * Small wrong versions of a configuration, one change each: what a policy test is there to notice.
  *
  * Mutated are AuthorizationPolicies (action, selector, rules, clauses, values, negation), PeerAuthentications (mode,
- * port modes, selector) and the TLS mode of DestinationRules. Some mutants decide every request as the original does;
+ * port modes, selector), RequestAuthentications (selector) and the TLS mode of DestinationRules. Some mutants decide every request as the original does;
  * those are for the caller to discard.
  * @module
  */
@@ -11,6 +11,7 @@ import type { AuthorizationPolicy, AuthorizationRule } from '../istio/authorizat
 import type { DestinationRule } from '../istio/destination-rule.ts';
 import { policyResources, withPolicyResources } from '../istio/config-change.ts';
 import type { MeshConfig, PolicyResource } from '../istio/mesh-config.ts';
+import type { RequestAuthentication } from '../istio/request-authentication.ts';
 import type { MutualTlsMode, PeerAuthentication } from '../istio/peer-authentication.ts';
 import { ruleClauses, type RulePart, withClause } from './policy-parts.ts';
 
@@ -31,6 +32,7 @@ export type MutationOperator =
   | 'remove-policy'
   | 'flip-action'
   | 'drop-selector'
+  | 'drop-label'
   | 'remove-rule'
   | 'remove-alternative'
   | 'remove-clause'
@@ -50,20 +52,24 @@ interface Edit {
   readonly result?: PolicyResource;
 }
 
-/** Every mutant of `config`, policy by policy. */
+/** Every mutant of `config`, policy by policy; where two edits come to the same, the first. */
 export function* mutate(config: MeshConfig): Iterable<Mutant> {
   const all = policyResources(config);
   for (const resource of all) {
+    const known = new Set([JSON.stringify(resource.spec)]);
     for (const { operator, path, change, result } of editsOf(resource)) {
+      const text = JSON.stringify(result?.spec ?? null);
+      if (known.has(text)) continue;
+      known.add(text);
       const rest = all.flatMap((each) => (each !== resource ? [each] : result === undefined ? [] : [result]));
       const { kind, metadata, origin } = resource;
-      const text = pathText(path);
+      const where = pathText(path);
       const at = path.length === 0 ? origin : origin?.position(['spec', ...path]);
       yield {
-        id: `${kind}/${metadata.namespace}/${metadata.name}${text === '' ? '' : ` ${text}`}: ${change}`,
+        id: `${kind}/${metadata.namespace}/${metadata.name}${where === '' ? '' : ` ${where}`}: ${change}`,
         operator,
         policy: { kind, namespace: metadata.namespace, name: metadata.name },
-        path: text,
+        path: where,
         change,
         ...(at === undefined ? {} : { file: at.file, line: at.line }),
         config: withPolicyResources(config, rest),
@@ -86,7 +92,30 @@ function* editsOf(resource: PolicyResource): Iterable<Edit> {
       yield { operator: 'remove-policy', path: [], change: 'remove the policy' };
       yield* destinationEdits(resource);
       return;
+    case 'RequestAuthentication':
+      yield { operator: 'remove-policy', path: [], change: 'remove the policy' };
+      yield* selectorEdits(resource);
+      return;
     default:
+  }
+}
+
+/** Without the selector, and without each of its labels where there are several. */
+function* selectorEdits(resource: AuthorizationPolicy | PeerAuthentication | RequestAuthentication): Iterable<Edit> {
+  const { selector, ...spec } = resource.spec;
+  const labels = Object.keys(selector?.matchLabels ?? {});
+  if (selector === undefined || labels.length === 0) return;
+  const withSpec = (changed: object): PolicyResource => ({ ...resource, spec: changed });
+  yield { operator: 'drop-selector', path: ['selector'], change: 'select every workload', result: withSpec(spec) };
+  if (labels.length < 2) return;
+  for (const label of labels) {
+    const matchLabels = Object.fromEntries(Object.entries(selector.matchLabels ?? {}).filter(([key]) => key !== label));
+    yield {
+      operator: 'drop-label',
+      path: ['selector', 'matchLabels', label],
+      change: `select whatever ${label} is`,
+      result: withSpec({ ...spec, selector: { ...selector, matchLabels } }),
+    };
   }
 }
 
@@ -98,15 +127,7 @@ function* authorizationEdits(policy: AuthorizationPolicy): Iterable<Edit> {
     const result = { ...policy, spec: { ...spec, action: other } } as const;
     yield { operator: 'flip-action', path: ['action'], change: `${action} becomes ${other}`, result };
   }
-  if (Object.keys(spec.selector?.matchLabels ?? {}).length > 0) {
-    const { selector: _, ...rest } = spec;
-    yield {
-      operator: 'drop-selector',
-      path: ['selector'],
-      change: 'select every workload',
-      result: { ...policy, spec: rest },
-    };
-  }
+  yield* selectorEdits(policy);
   const rules = spec.rules ?? [];
   for (const [index, rule] of rules.entries()) {
     const withRules = (next: readonly AuthorizationRule[]): AuthorizationPolicy => ({
@@ -183,7 +204,9 @@ function* valueEdits({ field, values, group }: RulePart): Iterable<ValueEdit> {
 
 /** One pattern that takes more, and one that takes less. */
 function patternEdits(value: string, word: boolean): readonly (readonly ['widen-value' | 'narrow-value', string])[] {
-  if (value === '*' || value.includes('{')) return [];
+  if (value === '*') return [];
+  if (value.includes('{**}')) return [['narrow-value', value.replace('{**}', '{*}')]];
+  if (value.includes('{*}')) return [['widen-value', value.replace(/\{\*\}(?!.*\{\*\})/, '{**}')]];
   if (value.endsWith('*')) {
     const start = value.slice(0, -1);
     const shorter = start.replace(/[^/]*\/?$/, '');
@@ -193,7 +216,11 @@ function patternEdits(value: string, word: boolean): readonly (readonly ['widen-
       ['narrow-value', start === '' ? value : start],
     ];
   }
-  if (value.startsWith('*')) return [['narrow-value', value.slice(1)]];
+  if (value.startsWith('*'))
+    return [
+      ['widen-value', '*'],
+      ['narrow-value', value.slice(1)],
+    ];
   return word ? [] : [['widen-value', `${value}*`]];
 }
 
@@ -201,7 +228,7 @@ const MODES: readonly MutualTlsMode[] = ['STRICT', 'PERMISSIVE', 'DISABLE'];
 
 function* peerEdits(policy: PeerAuthentication): Iterable<Edit> {
   const { spec } = policy;
-  const { selector, portLevelMtls = {}, mtls } = spec;
+  const { portLevelMtls = {}, mtls } = spec;
   for (const mode of MODES) {
     if (mtls?.mode === mode) continue;
     const change = `mode ${mtls?.mode ?? 'UNSET'} becomes ${mode}`;
@@ -220,15 +247,8 @@ function* peerEdits(policy: PeerAuthentication): Iterable<Edit> {
       yield { operator: 'change-mode', path: ['portLevelMtls', port], change, result };
     }
   }
-  if (Object.keys(selector?.matchLabels ?? {}).length > 0 && Object.keys(portLevelMtls).length === 0) {
-    const { selector: _, ...rest } = spec;
-    yield {
-      operator: 'drop-selector',
-      path: ['selector'],
-      change: 'select every workload',
-      result: { ...policy, spec: rest },
-    };
-  }
+  // Istio reads port modes only where a selector names the workload.
+  if (Object.keys(portLevelMtls).length === 0) yield* selectorEdits(policy);
 }
 
 function* destinationEdits(rule: DestinationRule): Iterable<Edit> {

@@ -3,6 +3,7 @@
  * @module
  */
 import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,8 @@ export interface WorkerRun {
 export async function runInWorkers({ files, flags, workers, shard }: WorkerRun): Promise<TestReport> {
   const folder = await mkdtemp(join(tmpdir(), 'meshproof-'));
   const { index, count } = shard ?? { index: 1, count: 1 };
+  const leave = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', leave);
   try {
     const parts = Array.from({ length: workers }, async (_, k) => {
       const blob = join(folder, `${k}.json`);
@@ -33,6 +36,7 @@ export async function runInWorkers({ files, flags, workers, shard }: WorkerRun):
     const joined = joinReports(await Promise.all(parts));
     return shard === undefined ? joined : { ...joined, shard };
   } finally {
+    process.off('exit', leave);
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -42,6 +46,8 @@ function runWorker(args: readonly string[]): Promise<void> {
   const child = spawn(process.execPath, [...process.execArgv, program, 'test', ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  const stop = (): void => void child.kill();
+  process.once('exit', stop);
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString('utf8');
@@ -49,6 +55,7 @@ function runWorker(args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => {
+      process.off('exit', stop);
       if (code === EXIT.fine || code === EXIT.findings) resolve();
       else reject(new MeshError('ERR_USAGE', said.trim().replace(/^meshproof: /, '')));
     });

@@ -26,36 +26,40 @@ export async function findTestFiles(paths: readonly string[]): Promise<readonly 
 }
 
 /**
- * Expands `patterns`, which are relative to `folder`. What is no glob is passed on as it is.
- * @throws MeshError `ERR_TEST_INVALID` where a glob matches nothing
+ * The files that `pattern`, which is relative to `folder`, means; a folder as it is.
+ * @throws MeshError `ERR_TEST_INVALID` where there is none
  */
-export async function expandPaths(patterns: readonly string[], folder: string): Promise<readonly string[]> {
-  const files: string[] = [];
-  for (const pattern of patterns) {
-    const full = isAbsolute(pattern) ? pattern : join(folder, pattern);
-    if (!/[*?]/.test(pattern)) {
-      files.push(full);
-      continue;
-    }
-    const root = full.slice(0, full.search(/[*?]/)).replace(/[^/\\]*$/, '');
-    const wanted = globExpression(full.slice(root.length));
-    const below = await filesBelow(root).catch(() => []);
-    const matching = below.filter((file) => wanted.test(slashed(relative(root, file))));
-    if (matching.length === 0) throw new MeshError('ERR_TEST_INVALID', `\`${pattern}\` matches no file below ${root}`);
-    files.push(...matching.sort());
+export async function expandPath(pattern: string, folder: string): Promise<readonly string[]> {
+  const full = isAbsolute(pattern) ? pattern : join(folder, pattern);
+  if (!/[*?]/.test(pattern)) {
+    await stat(full).catch((cause: unknown) => {
+      throw new MeshError('ERR_TEST_INVALID', `no file or folder \`${displayPath(full)}\``, { cause });
+    });
+    return [full];
   }
-  return files;
+  const root = full.slice(0, full.search(/[*?]/)).replace(/[^/\\]*$/, '');
+  const wanted = globExpression(full.slice(root.length));
+  const below = await filesBelow(root).catch(() => []);
+  const matching = below.filter((file) => wanted.test(slashed(relative(root, file))));
+  if (matching.length === 0)
+    throw new MeshError('ERR_TEST_INVALID', `\`${pattern}\` matches no file below \`${displayPath(root)}\``);
+  return matching.sort();
 }
 
+/** Symbolic links to files count as files: a mounted ConfigMap holds nothing else. Links to folders are not followed. */
 async function filesBelow(folder: string): Promise<readonly string[]> {
   const files: string[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isFile()) files.push(path);
+    if (entry.isFile() || (entry.isSymbolicLink() && (await isFile(path)))) files.push(path);
     else if (entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
       files.push(...(await filesBelow(path)));
   }
   return files;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() === true;
 }
 
 function globExpression(glob: string): RegExp {
@@ -75,5 +79,5 @@ function slashed(path: string): string {
 /** How results name a file: from the working folder, with slashes. */
 export function displayPath(file: string): string {
   const path = slashed(relative(process.cwd(), file));
-  return path === '' ? file : path;
+  return path === '' ? '.' : path;
 }

@@ -10,7 +10,7 @@ export type { TestCase } from './test-case.ts';
 export { parseTestFile, type TestDocument } from './test-file.ts';
 export { summarize, type TestResult, type TestStatus, type TestSummary } from './test-result.ts';
 export * from './test-schema.ts';
-export { describeExpectation, describeOutcome, isResult, Judge, policyName } from './verdict.ts';
+export { describeExpectation, describeOutcome, isNamed, isResult, Judge, policyName } from './verdict.ts';
 export { boundaryPools, boundaryRequests, boundaryTargets, near } from './boundary-requests.ts';
 export { mutationScore, type MutationOptions } from './mutation.ts';
 export { joinMutation, type MutantResult, mutationReport, type MutationReport } from './mutation-report.ts';

@@ -10,6 +10,8 @@ export type MutantFate = 'killed' | 'survived' | 'equivalent';
 export interface MutantResult {
   readonly id: string;
   readonly suite: string;
+  /** Place among all mutants of its suite: what joined shards are sorted by. */
+  readonly order: number;
   readonly operator: MutationOperator;
   readonly file?: string;
   readonly line?: number;
@@ -33,18 +35,32 @@ export interface MutationReport {
   readonly killed: number;
   readonly survived: number;
   readonly equivalent: number;
-  /** Share of the mutants that differ from the original that some test noticed; 1 where there are none. */
+  /** Suites that were not judged, because one of their tests fails on the policies as they are. */
+  readonly unjudged: readonly { readonly suite: string; readonly failing: string }[];
+  /**
+   * Share of the mutants that differ from the original that some test noticed; 1 where there are none, 0 where a suite
+   * was not judged.
+   */
   readonly score: number;
 }
 
-export function mutationReport(mutants: readonly MutantResult[]): MutationReport {
+export function mutationReport(
+  mutants: readonly MutantResult[],
+  unjudged: MutationReport['unjudged'] = [],
+): MutationReport {
   const count = (fate: MutantFate): number => mutants.filter((mutant) => mutant.fate === fate).length;
   const [killed, survived, equivalent] = [count('killed'), count('survived'), count('equivalent')];
-  return { mutants, killed, survived, equivalent, score: killed + survived === 0 ? 1 : killed / (killed + survived) };
+  const noticed = killed + survived === 0 ? 1 : killed / (killed + survived);
+  return { mutants, killed, survived, equivalent, unjudged, score: unjudged.length > 0 ? 0 : noticed };
 }
 
-export function joinMutation(reports: readonly MutationReport[]): MutationReport {
+/** @param suites all of them, in the order of the report */
+export function joinMutation(reports: readonly MutationReport[], suites: readonly string[]): MutationReport {
+  const place = ({ suite }: { readonly suite: string }): number => suites.indexOf(suite);
   const mutants = reports.flatMap((report) => report.mutants);
-  const key = ({ suite, id }: MutantResult): string => `${suite}\n${id}`;
-  return mutationReport([...mutants].sort((a, b) => (key(a) < key(b) ? -1 : 1)));
+  const unjudged = new Map(reports.flatMap((report) => report.unjudged.map((each) => [each.suite, each] as const)));
+  return mutationReport(
+    mutants.sort((a, b) => place(a) - place(b) || a.order - b.order),
+    [...unjudged.values()].sort((a, b) => place(a) - place(b)),
+  );
 }

@@ -7,7 +7,6 @@
  * @module
  */
 import { diff, mutate, type Mutant } from '../analysis/index.ts';
-import { MeshError } from '../core/index.ts';
 import type { MeshConfig } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
@@ -16,20 +15,30 @@ import { type MutantResult, mutationReport, type MutationReport } from './mutati
 import { runSuite } from './run-suite.ts';
 import { isInShard, type Shard } from './selection.ts';
 import type { Suite } from './suite.ts';
+import type { TestCase } from './test-case.ts';
 import { Judge } from './verdict.ts';
 
 export interface MutationOptions {
+  /** The tests that are to notice: all where absent. */
+  readonly select?: (id: string) => boolean;
+  /** Judges this part of the mutants, by all tests. */
   readonly shard?: Shard;
   readonly onMutant?: (result: MutantResult) => void;
 }
 
-/** @throws MeshError `ERR_TEST_INVALID` where the suite's own tests do not pass */
-export async function mutationScore(suite: Suite, options: MutationOptions = {}): Promise<MutationReport> {
+/** Mutants are judged by tests that pass: where one fails in the model, none is, and the report says so. */
+export async function mutationScore(whole: Suite, options: MutationOptions = {}): Promise<MutationReport> {
+  const { select, shard } = options;
+  const suite = select === undefined ? whole : { ...whole, cases: whole.cases.filter(({ id }) => select(id)) };
+  const failing = (await runSuite(suite, { level: 'model', bail: true })).find(({ status }) => status === 'failed');
+  if (failing !== undefined) return mutationReport([], [{ suite: suite.file, failing: failing.id }]);
   await using trial = await Trial.start(suite);
   const results: MutantResult[] = [];
+  let order = 0;
   for (const mutant of mutate(suite.config)) {
-    if (options.shard !== undefined && !isInShard(`${suite.file} ${mutant.id}`, options.shard)) continue;
-    const result = await trial.judge(mutant);
+    const place = order++;
+    if (shard !== undefined && !isInShard(`${suite.file} ${mutant.id}`, shard)) continue;
+    const result = await trial.judge(mutant, place);
     results.push(result);
     options.onMutant?.(result);
   }
@@ -52,47 +61,44 @@ class Trial implements AsyncDisposable {
   static async start(suite: Suite): Promise<Trial> {
     const { config, seed, start } = suite;
     const mesh = await Mesh.start({ config, seed, start });
-    const trial = new Trial(suite, mesh);
-    const [failing] = (await runSuite(suite, { level: 'model' })).filter(({ status }) => status === 'failed');
-    if (failing !== undefined) {
-      await mesh.close();
-      throw new MeshError('ERR_TEST_INVALID', `mutants need tests that pass, and \`${failing.id}\` fails`);
-    }
-    return trial;
+    return new Trial(suite, mesh);
   }
 
-  async judge(mutant: Mutant): Promise<MutantResult> {
+  async judge(mutant: Mutant, order: number): Promise<MutantResult> {
     const { id, operator, file, line, config } = mutant;
     const base = {
       id,
       suite: this.#suite.file,
+      order,
       operator,
       ...(file === undefined ? {} : { file }),
       ...(line === undefined ? {} : { line }),
     };
     await this.#mesh.simulation.reconfigure(config, { applied: [], removed: [] });
-    const killedBy = this.#noticed() ?? (await this.#noticedInTime(config));
+    const killedBy = (await this.#noticed()) ?? (await this.#noticedInTime(config));
     if (killedBy !== undefined) return { ...base, fate: 'killed', killedBy };
     const witness = this.#witness();
     if (witness !== undefined) return { ...base, fate: 'survived', witness };
-    const [difference] = diff(this.#suite.config, config).findings;
-    return difference === undefined
-      ? { ...base, fate: 'equivalent' }
-      : { ...base, fate: 'survived', difference: difference.summary };
+    const [finding] = diff(this.#suite.config, config).findings;
+    const difference =
+      mutant.policy.kind === 'RequestAuthentication'
+        ? 'other tokens are accepted, which only a request with a token shows'
+        : finding?.summary;
+    return difference === undefined ? { ...base, fate: 'equivalent' } : { ...base, fate: 'survived', difference };
   }
 
-  #noticed(): string | undefined {
+  async #noticed(): Promise<string | undefined> {
     const judge = new Judge(this.#mesh.compiled);
-    return this.#suite.cases.find(
-      ({ step, skip, expect, request }) =>
-        step === undefined &&
-        skip === undefined &&
-        judge.differences(expect, request, this.#mesh.predict(request)).length > 0,
-    )?.id;
+    for (const { id, step, skip, expect, request } of this.#suite.cases) {
+      if (step !== undefined || skip !== undefined) continue;
+      const outcome = await this.#mesh.simulation.predictVerified(request);
+      if (judge.differences(expect, request, outcome).length > 0) return id;
+    }
+    return undefined;
   }
 
   async #noticedInTime(config: MeshConfig): Promise<string | undefined> {
-    const select = ({ step }: { readonly step?: number }): boolean => step !== undefined;
+    const select = ({ step }: TestCase): boolean => step !== undefined;
     if (!this.#suite.cases.some(select)) return undefined;
     const results = await runSuite(this.#suite, { level: 'model', config, bail: true, select });
     return results.find(({ status }) => status === 'failed')?.id;

@@ -148,7 +148,7 @@ class SuiteRun {
   }
 
   #result(test: TestCase, level: TestLevel, checked: Checked & { readonly durationMs: number }): TestResult {
-    const { id, line, column, name, expect, skip } = test;
+    const { id, line, column, name, combination, expect, skip } = test;
     const { file, name: suite } = this.#suite;
     return {
       id,
@@ -157,7 +157,7 @@ class SuiteRun {
       column,
       suite,
       name,
-      combination: combinationOf(test),
+      combination,
       order: test.order,
       level,
       expected: describeExpectation(expect),
@@ -179,7 +179,7 @@ async function asked(
   level: TestLevel,
 ): Promise<readonly [wire: Outcome | undefined, model: Outcome | undefined]> {
   try {
-    const model = level === 'wire' ? undefined : mesh.predict(request);
+    const model = level === 'wire' ? undefined : await mesh.simulation.predictVerified(request);
     // A connection that was opened earlier would outlive a certificate that has run out since.
     const fresh = step !== undefined;
     return [level === 'model' ? undefined : await mesh.simulation.request(request, { fresh }), model];
@@ -214,14 +214,6 @@ async function change(mesh: Mesh, { apply, remove, ca, rotation }: SuiteStep): P
     if (rotation === 'off') agent.suspend();
     else agent.resume();
   }
-}
-
-function combinationOf({ id, name }: TestCase): string {
-  const at = id.indexOf(`#${name}[`);
-  return id
-    .slice(at + name.length + 2)
-    .replace(/\](?:#(\d+))?$/, '')
-    .replace('→', ' → ');
 }
 
 function shellWord(text: string): string {

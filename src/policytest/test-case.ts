@@ -3,9 +3,11 @@
  * name, caller, target and request do.
  * @module
  */
-import { didYouMean } from '../core/index.ts';
+import { didYouMean, MeshError } from '../core/index.ts';
 import type { ConfigPath, MeshConfig } from '../istio/index.ts';
+import { compileMesh } from '../policy/index.ts';
 import type { Caller, MeshRequest } from '../sim/index.ts';
+import { TargetIndex } from '../sim/targets.ts';
 import type { TestDocument } from './test-file.ts';
 import type {
   CallerFile,
@@ -21,6 +23,8 @@ export interface TestCase {
   /** `file#name[from→to request]` */
   readonly id: string;
   readonly name: string;
+  /** What stands in brackets in the id, for people: `from → to request`, and a number where it is there again. */
+  readonly combination: string;
   /** Place in the file. */
   readonly order: number;
   readonly line: number;
@@ -67,6 +71,7 @@ class Multiplication {
   readonly #origin: string;
   readonly #config: MeshConfig;
   readonly #workloads: ReadonlySet<string>;
+  readonly #index: TargetIndex;
   readonly #taken = new Map<string, number>();
 
   constructor(document: TestDocument, origin: string, config: MeshConfig) {
@@ -75,6 +80,7 @@ class Multiplication {
     this.#origin = origin;
     this.#config = config;
     this.#workloads = new Set(config.workloads.map(({ namespace, name }) => `${namespace}/${name}`));
+    this.#index = new TargetIndex(compileMesh(config));
   }
 
   cases(): readonly TestCase[] {
@@ -96,7 +102,7 @@ class Multiplication {
     const entry = this.#file.tests?.[index];
     if (entry === undefined) return undefined;
     const path = ['tests', index];
-    const expect = expectationOf(entry.expect);
+    const expect = this.#expectation(entry.expect, [...path, 'expect']);
     return {
       path,
       name: entry.name,
@@ -155,7 +161,7 @@ class Multiplication {
       this.#document.fault(path, 'a step that asks something needs `from`, `to` and `expect` or `expectAll`');
       return undefined;
     }
-    const expect = expectationOf(expected);
+    const expect = this.#expectation(expected, [...path, entry.expectAll === undefined ? 'expect' : 'expectAll']);
     return {
       path,
       name: `timeline ${entry.at}${entry.note === undefined ? '' : ` ${entry.note}`}`,
@@ -174,7 +180,7 @@ class Multiplication {
     return product.callers.flatMap((caller) =>
       product.targets.flatMap((to) =>
         product.requests.map((request) => ({
-          id: this.#id(`${this.#origin}#${name}[${caller.label}→${to} ${request.label}]`),
+          ...this.#identity(name, caller.label, `${to} ${request.label}`),
           name,
           line,
           column,
@@ -189,20 +195,30 @@ class Multiplication {
   }
 
   /** The same combination twice gets a number. */
-  #id(id: string): string {
+  #identity(name: string, caller: string, what: string): Pick<TestCase, 'id' | 'combination'> {
+    const id = `${this.#origin}#${name}[${caller}→${what}]`;
     const count = (this.#taken.get(id) ?? 0) + 1;
     this.#taken.set(id, count);
-    return count === 1 ? id : `${id}#${count}`;
+    const combination = `${caller} → ${what}`;
+    return count === 1 ? { id, combination } : { id: `${id}#${count}`, combination: `${combination} #${count}` };
   }
 
-  #callers(callers: readonly CallerFile[], path: ConfigPath): readonly Labelled<Caller>[] {
+  /** @param within the names of `fixtures.callers` that are being looked up */
+  #callers(
+    callers: readonly CallerFile[],
+    path: ConfigPath,
+    within: readonly string[] = [],
+  ): readonly Labelled<Caller>[] {
     return callers.flatMap((caller, index) => {
       const at = callers.length === 1 ? path : [...path, index];
       if (typeof caller !== 'string') return [this.#certified(caller, at)];
       const named = this.#file.fixtures?.callers;
-      if (named !== undefined && Object.hasOwn(named, caller)) {
-        const members = list(named[caller]).filter((member) => member !== caller);
-        return this.#callers(members, ['fixtures', 'callers', caller]);
+      if (named !== undefined && Object.hasOwn(named, caller) && !within.includes(caller)) {
+        return this.#callers(list(named[caller]), ['fixtures', 'callers', caller], [...within, caller]);
+      }
+      if (within.includes(caller) && !this.#workloads.has(caller)) {
+        this.#document.fault(at, `\`${caller}\` is among its own members: ${[...within, caller].join(' → ')}`);
+        return [];
       }
       if (caller !== 'outside' && !this.#workloads.has(caller)) {
         const known = [...this.#workloads, 'outside', ...Object.keys(named ?? {})].map((label) => ({ label }));
@@ -236,12 +252,24 @@ class Multiplication {
 
   #targets(targets: readonly string[], path: ConfigPath): readonly string[] {
     targets.forEach((target, index) => {
-      const workload = /^([^/:]+\/[^/:]+)(?::\d+)?$/.exec(target)?.[1];
-      if (workload === undefined || this.#workloads.has(workload)) return;
-      const known = [...this.#workloads].map((label) => ({ label }));
-      this.#unknown(targets.length === 1 ? path : [...path, index], 'workload', workload, known);
+      try {
+        this.#index.resolve(target, 'default');
+      } catch (error) {
+        if (!(error instanceof MeshError)) throw error;
+        const at = targets.length === 1 ? path : [...path, index];
+        this.#document.fault(at, this.#serviceHint(target) ?? error.message);
+      }
     });
     return targets;
+  }
+
+  /** A Service is no workload, and yet is what people write first. */
+  #serviceHint(target: string): string | undefined {
+    const [, namespace = '', name = '', port = ''] = /^([^/:]+)\/([^/:]+)(:\d+)?$/.exec(target) ?? [];
+    const service = this.#config.services.find((each) => each.namespace === namespace && each.name === name);
+    if (service === undefined || this.#workloads.has(`${namespace}/${name}`)) return undefined;
+    const host = `${name}.${namespace}${port}`;
+    return `\`${target}\` is a Service, not a workload: write its host, \`${host}\`, or the workload behind it`;
   }
 
   #requests(choices: readonly RequestChoice[], path: ConfigPath): readonly Labelled<RequestFixture>[] {
@@ -261,6 +289,16 @@ class Multiplication {
     });
   }
 
+  #expectation(expect: ExpectedResult | ExpectationFile, path: ConfigPath): ExpectationFile {
+    if (typeof expect === 'string') return { result: expect };
+    if (expect.result === 'allow' && expect.appBytesSeen !== undefined)
+      this.#document.fault(
+        [...path, 'appBytesSeen'],
+        'says what of a refused request got through; `result` is `allow`',
+      );
+    return expect;
+  }
+
   #unknown(path: ConfigPath, what: string, name: string, known: readonly { readonly label: string }[]): void {
     const labels = known.map(({ label }) => label);
     this.#document.fault(path, `no ${what} \`${name}\`${didYouMean(name, labels)}`);
@@ -274,10 +312,6 @@ export function list<T>(value: T | readonly T[] | undefined): readonly T[] {
 
 function isList<T>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value);
-}
-
-function expectationOf(expect: ExpectedResult | ExpectationFile): ExpectationFile {
-  return typeof expect === 'string' ? { result: expect } : expect;
 }
 
 function requestLabel({ method = 'GET', path = '/', host, headers }: RequestFixture): string {

@@ -98,6 +98,10 @@ function plainMessage(issue: z.core.$ZodIssue, input: unknown): string {
   }
   if (issue.code === 'invalid_type')
     return input === undefined ? `missing; expected ${issue.expected}` : `expected ${issue.expected}`;
-  if (issue.code === 'invalid_union') return 'none of the forms this field can take';
+  if (issue.code === 'invalid_union') {
+    if (Array.isArray(input) && input.length === 0) return 'expected at least one entry';
+    return input === undefined ? 'missing' : 'none of the forms this field can take';
+  }
+  if (issue.code === 'too_small' && issue.origin === 'array') return 'expected at least one entry';
   return issue.message === 'Invalid input' ? 'not valid here' : issue.message;
 }

@@ -64,7 +64,7 @@ export function joinReports(reports: readonly TestReport[]): TestReport {
   const [first] = reports;
   if (first === undefined) throw new MeshError('ERR_TEST_INVALID', 'there is no blob report to merge');
   requireWhole(reports);
-  const files = [...new Set(reports.flatMap((report) => report.files))].sort();
+  const files = [...new Set(reports.flatMap((report) => report.files))];
   const results = reports
     .flatMap((report) => report.results)
     .sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.order - b.order);
@@ -77,7 +77,7 @@ export function joinReports(reports: readonly TestReport[]): TestReport {
     summary: summarize(results),
     durationMs: Math.max(...reports.map(({ durationMs }) => durationMs)),
     ...(coverages.length === 0 ? {} : { coverage: joinCoverage(coverages) }),
-    ...(mutations.length === 0 ? {} : { mutation: joinMutation(mutations) }),
+    ...(mutations.length === 0 ? {} : { mutation: joinMutation(mutations, files) }),
   };
 }
 

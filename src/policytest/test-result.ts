@@ -13,7 +13,7 @@ export interface TestResult {
   readonly column: number;
   readonly suite: string;
   readonly name: string;
-  /** `default/frontend → default/api:8080 GET /`: what stands in brackets behind the name. */
+  /** `default/frontend → default/api:8080 GET /`: as in the id, with a number where it is there again. */
   readonly combination: string;
   /** Place among all tests of its file: what joined shards are sorted by. */
   readonly order: number;

@@ -2,15 +2,17 @@
  * Running several policy-test files into one report, with coverage and mutation score where asked.
  * @module
  */
-import { CoverageFold } from '../analysis/index.ts';
+import { CoverageFold, type CoverageReport, joinCoverage } from '../analysis/index.ts';
+import { mergeConfig } from '../istio/index.ts';
 import { mutationScore } from './mutation.ts';
-import { mutationReport, type MutantResult } from './mutation-report.ts';
+import { joinMutation, type MutationReport } from './mutation-report.ts';
 import { type Evidence, runSuite } from './run-suite.ts';
 import { isInShard, type Shard } from './selection.ts';
 import { loadSuite, type Suite } from './suite.ts';
 import type { TestReport } from './test-report.ts';
 import { summarize, type TestResult } from './test-result.ts';
 import type { TestLevel } from './test-schema.ts';
+import { isTokenRefusal } from './verdict.ts';
 
 export interface TestRunOptions {
   readonly version: string;
@@ -35,11 +37,11 @@ export async function runTests(files: readonly string[], options: TestRunOptions
 export async function runSuites(suites: readonly Suite[], options: TestRunOptions): Promise<TestReport> {
   const { shard, select, stopwatch } = options;
   const started = stopwatch();
-  const fold = options.coverage === true ? new CoverageFold() : undefined;
   const results: TestResult[] = [];
-  const mutants: MutantResult[] = [];
+  const coverages: CoverageReport[] = [];
+  const mutations: MutationReport[] = [];
   for (const suite of suites) {
-    fold?.declare(suite.config);
+    const fold = options.coverage === true ? foldOf(suite) : undefined;
     results.push(
       ...(await runSuite(suite, {
         select: ({ id }) => (shard === undefined || isInShard(id, shard)) && (select === undefined || select(id)),
@@ -48,21 +50,30 @@ export async function runSuites(suites: readonly Suite[], options: TestRunOption
         ...(fold === undefined ? {} : { onEvidence: (evidence) => addEvidence(fold, evidence) }),
       })),
     );
+    if (fold !== undefined) coverages.push(fold.report());
     if (options.bail === true && results.some(({ status }) => status === 'failed')) break;
-    const whole = results.every(({ status }) => status !== 'failed') && options.signal?.aborted !== true;
-    if (options.mutate === true && whole)
-      mutants.push(...(await mutationScore(suite, only(options, ['shard']))).mutants);
+    if (options.mutate === true && options.signal?.aborted !== true)
+      mutations.push(await mutationScore(suite, only(options, ['shard', 'select'])));
   }
+  const files = suites.map(({ file }) => file);
   return {
     version: options.version,
-    files: suites.map(({ file }) => file),
+    files,
     results,
     summary: summarize(results),
     durationMs: Math.round(stopwatch() - started),
-    ...(fold === undefined ? {} : { coverage: fold.report() }),
-    ...(options.mutate === true ? { mutation: mutationReport(mutants) } : {}),
+    ...(options.coverage === true ? { coverage: joinCoverage(coverages) } : {}),
+    ...(options.mutate === true ? { mutation: joinMutation(mutations, files) } : {}),
     ...(shard === undefined ? {} : { shard }),
   };
+}
+
+/** Knows every policy that is in force at some time, in the order of the file: whatever part of the tests is run. */
+function foldOf({ config, steps }: Suite): CoverageFold {
+  const fold = new CoverageFold();
+  fold.declare(config);
+  for (const { apply } of steps) fold.declare(mergeConfig(config, apply));
+  return fold;
 }
 
 /** The fields that are there. */
@@ -90,6 +101,7 @@ export function addEvidence(fold: CoverageFold, { compiled, request, target, out
   fold.add(compiled, {
     ...(asked === undefined ? {} : { asked }),
     ...(decision === undefined ? {} : { decision }),
+    ...(isTokenRefusal(outcome) ? { tokenRefused: true } : {}),
     ...(target === undefined || !target.workload.injected
       ? {}
       : { server: { workload: target.workload, port: target.endpoint.port } }),

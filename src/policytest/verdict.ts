@@ -4,7 +4,12 @@
  */
 import { didYouMean, type PolicyRef } from '../core/index.ts';
 import { type ConfigPath, policyResources, refOf } from '../istio/index.ts';
-import { type CompiledMesh, explain } from '../policy/index.ts';
+import {
+  type CompiledMesh,
+  type CompiledRequestAuthentication,
+  compileRequestAuthentication,
+  explain,
+} from '../policy/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
 import { type Target, TargetIndex } from '../sim/targets.ts';
 import { list } from './test-case.ts';
@@ -41,9 +46,11 @@ export function policyName({ kind, namespace, name, rule }: PolicyRef): string {
 export class Judge {
   readonly compiled: CompiledMesh;
   readonly #targets: TargetIndex;
+  readonly #tokens: CompiledRequestAuthentication;
 
   constructor(compiled: CompiledMesh) {
     this.compiled = compiled;
+    this.#tokens = compileRequestAuthentication(compiled.config);
     this.#targets = new TargetIndex(compiled);
   }
 
@@ -65,8 +72,9 @@ export class Judge {
     if (tls !== undefined && tls !== security) found.push(`expected TLS ${tls}, got ${security}`);
     const seen = outcome.refusal?.reason ?? outcome.reason;
     if (reason !== undefined && reason !== seen) found.push(`expected reason ${reason}, got ${seen}`);
-    const bytes = outcome.refusal?.applicationBytes;
-    if (appBytesSeen !== undefined && bytes !== undefined && appBytesSeen !== bytes)
+    // What policies deny never reaches the application.
+    const bytes = outcome.refusal?.applicationBytes ?? 0;
+    if (appBytesSeen !== undefined && outcome.result !== 'allow' && appBytesSeen !== bytes)
       found.push(`expected ${appBytesSeen} bytes at the application, got ${bytes}`);
     return by === undefined ? found : [...found, ...this.#byDifferences(list(by), request, outcome)];
   }
@@ -84,13 +92,14 @@ export class Judge {
   #unknownPolicy(name: string): string {
     const known = policyResources(this.compiled.config).map((resource) => policyName(refOf(resource)));
     const bare = name.replace(/\[\d+\]$/, '');
-    const exists = bare === 'none' || known.some((full) => full === bare || full.endsWith(`/${bare}`));
-    return exists ? '' : ` (there is no such policy${didYouMean(bare, known)})`;
+    // As long as what was written: `name`, `namespace/name` or `Kind/namespace/name`.
+    const forms = known.map((full) => full.split('/').slice(-bare.split('/').length).join('/'));
+    return bare === 'none' || forms.includes(bare) ? '' : ` (there is no such policy${didYouMean(bare, forms)})`;
   }
 
   /**
    * The policies behind an outcome: the rule that matched; where no ALLOW rule matched, the ALLOW policies of the
-   * workload; where the handshake was refused, the PeerAuthentication in force.
+   * workload; where a token was refused, the RequestAuthentications; where the handshake was, the PeerAuthentication.
    */
   deciders(request: MeshRequest, outcome: Outcome): readonly PolicyRef[] {
     const { decidedBy, decision, asked, refusal } = outcome;
@@ -101,22 +110,27 @@ export class Judge {
       const { determinedBy } = this.compiled.peerAuthentication(target.workload, target.endpoint.port);
       return determinedBy === undefined ? [] : [determinedBy];
     }
+    if (isTokenRefusal(outcome)) return this.#tokens.applied(target.workload);
     if (asked === undefined || decision?.decision !== 'deny' || decision.status !== 403) return [];
-    return this.compiled.config.authorizationPolicies
-      .filter(({ spec, metadata }) => {
-        const { rootNamespace } = this.compiled.config.settings;
-        const reaches = metadata.namespace === target.workload.namespace || metadata.namespace === rootNamespace;
-        const labels = Object.entries(spec.selector?.matchLabels ?? {});
-        const selected = labels.every(([key, value]) => target.workload.labels[key] === value);
-        return (spec.action ?? 'ALLOW') === 'ALLOW' && reaches && selected;
-      })
-      .map(({ metadata }) => ({ kind: 'AuthorizationPolicy', namespace: metadata.namespace, name: metadata.name }));
+    const { authorization, config } = this.compiled;
+    return authorization.policiesOf(target.workload).filter(({ namespace, name }) => {
+      const policy = config.authorizationPolicies.find(
+        ({ metadata }) => metadata.namespace === namespace && metadata.name === name,
+      );
+      return (policy?.spec.action ?? 'ALLOW') === 'ALLOW';
+    });
   }
 
   /** Why: the decision in words, then where its policies and the clause that came nearest are written. */
   explain(request: MeshRequest, outcome: Outcome): readonly string[] {
     const { decision, refusal } = outcome;
     if (decision !== undefined) return [...explain(decision).split('\n'), ...this.#places(decision, request, outcome)];
+    if (isTokenRefusal(outcome)) {
+      const places = this.deciders(request, outcome).map((ref) =>
+        this.#place(ref, ['spec', 'jwtRules'], policyName(ref)),
+      );
+      return [outcome.reason, ...places.filter((line) => line !== undefined)];
+    }
     if (refusal === undefined) return [outcome.reason, ...this.#peerPlaces(request)];
     const where = refusal.side === 'server' ? 'by the server' : 'by the caller';
     const headline = `refused ${where} at ${refusal.stage}: ${refusal.reason}`;
@@ -157,13 +171,19 @@ export class Judge {
   }
 }
 
+/** Refused by the filter that verifies tokens, before authorization was asked. */
+export function isTokenRefusal({ details }: Outcome): boolean {
+  return details.startsWith('jwt_authn_access_denied{');
+}
+
 const SECURITY: Readonly<Record<Outcome['connection']['security'], 'mutual' | 'simple' | 'none'>> = {
   mutual_tls: 'mutual',
   tls: 'simple',
   none: 'none',
 };
 
-function isNamed(ref: PolicyRef, name: string): boolean {
+/** `Kind/namespace/name`, shorter from the left, with `[rule]` behind it where one rule is meant. */
+export function isNamed(ref: PolicyRef, name: string): boolean {
   const full = policyName(ref);
   const whole = `${ref.kind}/${ref.namespace}/${ref.name}`;
   return [full, whole].some((form) => form === name || form.endsWith(`/${name}`));

@@ -7,6 +7,7 @@ import { addMs, assertNever, type Instant } from '../core/index.ts';
 import {
   acceptedTrustDomains,
   type ApplicationTls,
+  type AuthenticatedRequest,
   type AuthorizationRequest,
   type CallerEnd,
   type CallerSidecar,
@@ -17,6 +18,7 @@ import {
   predictOutcome,
   type PredictedOutcome,
   RBAC_DENIED,
+  type RefusedRequest,
 } from '../policy/index.ts';
 import { Certificate, CLOCK_SKEW_GRACE_MS } from '../pki/index.ts';
 import type { ClientTrust } from './client-trust.ts';
@@ -36,7 +38,12 @@ import {
 } from './predicted-certificate.ts';
 import type { ConnectionTls, MeshConnection, MeshRequest, Outcome, OutcomeResult } from './request.ts';
 import type { RunningWorkload } from './running-workload.ts';
-import { CLIENT_CERTIFICATE, clientCertificateElement, withoutClientCertificate } from './forwarded-headers.ts';
+import {
+  CLIENT_CERTIFICATE,
+  clientCertificateElement,
+  withChanges,
+  withoutClientCertificate,
+} from './forwarded-headers.ts';
 import type { Target } from './targets.ts';
 
 export interface PredictionInput {
@@ -50,6 +57,8 @@ export interface PredictionInput {
   readonly ca: MeshCa;
   readonly trust: ClientTrust;
   readonly now: Instant;
+  /** What the server's RequestAuthentications made of the request's tokens; absent where nobody asked them. */
+  readonly tokens?: AuthenticatedRequest | RefusedRequest | undefined;
 }
 
 /** No root of this mesh. */
@@ -110,7 +119,7 @@ function resultOf({ refusal, status }: PredictedOutcome): OutcomeResult {
 }
 
 function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
-  const { request, target, server, compiled, caller } = input;
+  const { request, target, server, compiled, caller, tokens } = input;
   const { server: seen, security } = predicted;
   const base = {
     headers: {},
@@ -128,7 +137,18 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
   }
   const isHttp = seen?.protocol === 'http' && request !== undefined;
   const peer = peerOf(target, { ip: sourceIp(caller), serverIp: server.ip, seen });
-  const asked = isHttp ? { ...peer, ...requestAttributes(request, input, peer.source.ip, seen) } : peer;
+  if (isHttp && tokens !== undefined && !tokens.ok) {
+    const { status: refused, body, detail } = tokens;
+    const denied = deniedOutcome(questionOf(input), predicted, { status: refused, body });
+    const answer = { status: denied.status, flags: denied.flags, details: detail, body: denied.body ?? '' };
+    return { ...base, result: 'deny', ...answer, decidedBy: [], reason: detail };
+  }
+  const asked = isHttp
+    ? {
+        ...peer,
+        ...verified(requestAttributes(request, input, peer.source.ip, seen), tokens?.ok === true ? tokens : undefined),
+      }
+    : peer;
   const decision = compiled.authorize(asked);
   const by = { decidedBy: decision.determining, reason: decision.reason, asked, decision };
   if (decision.decision === 'allow') return { ...base, ...by, result: 'allow', status, flags, details, body: '' };
@@ -171,7 +191,7 @@ function requestAttributes(
   { caller, target, server }: PredictionInput,
   ip: string,
   seen: PredictedOutcome['server'],
-): Pick<AuthorizationRequest, 'source' | 'request'> {
+): HttpAttributes {
   const { principal } = seen ?? {};
   const chain = caller.kind === 'sidecar' && principal !== undefined ? caller.agent.current()?.chain : undefined;
   const sent = withoutClientCertificate(lowerNames(request.headers));
@@ -190,6 +210,24 @@ function requestAttributes(
       host: request.host ?? target.host,
       path: request.path ?? '/',
       headers: { ...sent, ...element },
+    },
+  };
+}
+
+type HttpAttributes = Pick<AuthorizationRequest, 'source' | 'request'>;
+
+/** The request as authorization sees it after its tokens were verified. */
+function verified(attributes: HttpAttributes, tokens: AuthenticatedRequest | undefined): HttpAttributes {
+  const { request } = attributes;
+  if (tokens === undefined || request === undefined) return attributes;
+  const { auth, headersToRemove, headersToAdd, path } = tokens;
+  return {
+    ...attributes,
+    request: {
+      ...request,
+      headers: withChanges(request.headers ?? {}, headersToRemove, headersToAdd),
+      ...(path === undefined ? {} : { path }),
+      ...(auth === undefined ? {} : { auth }),
     },
   };
 }

@@ -25,7 +25,8 @@ import { ExchangeLedger } from './exchange-ledger.ts';
 import { MeshCa } from './mesh-ca.ts';
 import { declaredAs, portPolicy } from './port-policy.ts';
 import { RequestIds } from './request-ids.ts';
-import { predict } from './prediction.ts';
+import { predict, type PredictionInput } from './prediction.ts';
+import { verdictOnTokens } from './predicted-tokens.ts';
 import { type Caller, type MeshConnection, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
 import { listenFor } from './listen.ts';
 import { unresolved } from './exchange-report.ts';
@@ -401,6 +402,13 @@ export class Simulation implements AsyncDisposable {
     return this.#predict(request, { request });
   }
 
+  /** The same, with tokens verified as the server's RequestAuthentications have it. */
+  async predictVerified(request: MeshRequest): Promise<Outcome> {
+    const outcome = this.predict(request);
+    const tokens = await verdictOnTokens(outcome, this.#compiled, this.#authentication, this.clock.now());
+    return tokens === undefined ? outcome : this.#predict(request, { request, tokens });
+  }
+
   /** The same for a raw connection. */
   predictConnection(connection: MeshConnection): Outcome {
     return this.#predict(connection, { connection });
@@ -408,9 +416,10 @@ export class Simulation implements AsyncDisposable {
 
   #predict(
     call: Pick<MeshRequest, 'from' | 'to'>,
-    { request, connection }: { readonly request?: MeshRequest; readonly connection?: MeshConnection },
+    asked: Partial<Pick<PredictionInput, 'request' | 'connection' | 'tokens'>>,
   ): Outcome {
     this.#assertOpen();
+    const { request, connection, tokens } = asked;
     const caller = callerKind(call.from, (name) => this.#find(name));
     const target = this.#targets.resolve(call.to, caller.running?.workload.namespace ?? 'default');
     if ('kind' in target) {
@@ -429,6 +438,7 @@ export class Simulation implements AsyncDisposable {
       ca: this.ca,
       trust: this.#trust,
       now: this.clock.now(),
+      tokens,
     });
   }
 

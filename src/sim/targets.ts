@@ -121,7 +121,7 @@ export class TargetIndex {
         ? ways[0]
         : (ways.find(({ servicePort }) => servicePort === port) ?? ways.find(({ endpoint }) => endpoint.port === port));
     if (way !== undefined) return { ...way, workload };
-    const ports = ways.map(({ servicePort }) => servicePort).join(', ');
+    const ports = [...new Set(ways.map(({ servicePort }) => servicePort))].join(', ');
     throw new MeshError(
       'ERR_REQUEST_INVALID',
       ways.length === 0

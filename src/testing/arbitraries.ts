@@ -22,6 +22,7 @@ import { type SpiffeId, workloadSpiffeId } from '../identity/index.ts';
 import { boundaryPools } from '../policytest/index.ts';
 import type { Caller, MeshRequest } from '../sim/index.ts';
 import { policiesOf } from './manifests.ts';
+import { shrinkingTo, smallerWorlds } from './shrinking.ts';
 import { authorizationDraft, destinationDraft, type Names, peerDraft, ruleDraft } from './policy-arbitraries.ts';
 import { requestText, type World } from './world.ts';
 
@@ -64,8 +65,18 @@ interface RequestSpec {
   readonly header: number;
 }
 
-/** A mesh with policies that refer to its own workloads, and requests on and beside their edges. */
+/**
+ * A mesh with policies that refer to its own workloads, and requests on and beside their edges. It shrinks until no
+ * request, policy, rule, clause, value or workload can be left out.
+ */
 export function world(constraints: WorldConstraints = {}): fc.Arbitrary<World> {
+  return shrinkingTo(drawnWorld(constraints), function* (within) {
+    for (const smaller of smallerWorlds(within)) yield printing(smaller);
+  });
+}
+
+/** The same, which shrinks only as far as what it was drawn from does. */
+export function drawnWorld(constraints: WorldConstraints = {}): fc.Arbitrary<World> {
   const { maxNamespaces = 3, maxWorkloads = 5, maxPolicies = 4, maxRules = 3, maxRequests = 8 } = constraints;
   const {
     actions = ['ALLOW', 'DENY'],

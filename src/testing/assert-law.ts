@@ -6,6 +6,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
+import { MeshError } from '../core/index.ts';
+import { parseShard } from '../policytest/index.ts';
 import { counterexampleText } from './counterexample.ts';
 import { lawCase } from './law-cases.ts';
 import { type Law, LAWS, type LawCase, type LawName, type LawSubject, MESHPROOF } from './laws.ts';
@@ -15,7 +17,7 @@ export interface AssertLawOptions {
   readonly subject?: Partial<LawSubject>;
   /** @defaultValue 1000, and 10 for laws that start a mesh */
   readonly numRuns?: number;
-  /** @defaultValue `FC_SEED`, or a fixed one */
+  /** @defaultValue `FC_SEED`, `MESH_SEED`, or a fixed one */
   readonly seed?: number;
   /** Goes on from where a failure was found; with its seed. @defaultValue `FC_PATH` */
   readonly path?: string;
@@ -53,16 +55,33 @@ export function lawProperty(name: LawName, subject: Partial<LawSubject> = {}): f
 
 const FIXED_SEED = 20_260_101;
 
-/** Seed, path and number of runs from `FC_SEED`, `FC_PATH` and `FC_NUM_RUNS`; `MESHPROOF_SHARD=i/n` splits seed and runs. */
+/**
+ * Seed, path and number of runs from `FC_SEED` (or else `MESH_SEED`), `FC_PATH` and `FC_NUM_RUNS`; `MESHPROOF_SHARD=i/n`
+ * splits seeds and runs.
+ * @throws MeshError `ERR_USAGE` where one of them is not what it has to be
+ */
 export function propertyParameters(
   numRuns: number,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): { readonly seed: number; readonly numRuns: number; readonly path?: string } {
-  const { FC_SEED, FC_PATH, FC_NUM_RUNS, MESHPROOF_SHARD = '1/1' } = environment;
-  const [index = 1, count = 1] = MESHPROOF_SHARD.split('/').map(Number);
-  const runs = Math.max(1, Math.ceil(Number(FC_NUM_RUNS ?? numRuns) / count));
-  const seed = Number(FC_SEED ?? FIXED_SEED) + (FC_PATH === undefined ? index - 1 : 0);
+  const { FC_PATH, MESHPROOF_SHARD = '1/1' } = environment;
+  const { index, count } = parseShard(MESHPROOF_SHARD);
+  const runs = Math.max(1, Math.ceil(integerOf(environment, ['FC_NUM_RUNS'], numRuns) / count));
+  const first = integerOf(environment, ['FC_SEED', 'MESH_SEED'], FIXED_SEED);
+  const seed = first + (FC_PATH === undefined ? index - 1 : 0);
   return { seed, numRuns: runs, ...(FC_PATH === undefined ? {} : { path: FC_PATH }) };
+}
+
+function integerOf(
+  environment: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
+  otherwise: number,
+): number {
+  const name = names.find((each) => (environment[each] ?? '') !== '');
+  const text = name === undefined ? undefined : environment[name];
+  if (text === undefined) return otherwise;
+  if (!/^[+-]?\d{1,15}$/.test(text)) throw new MeshError('ERR_USAGE', `${name} is \`${text}\`: expected an integer`);
+  return Number(text);
 }
 
 /** @throws LawViolation where the law breaks */

@@ -5,10 +5,11 @@
 import * as fc from 'fast-check';
 import type { AuthorizationPolicy, MeshConfig } from '../istio/index.ts';
 import type { Caller } from '../sim/index.ts';
-import { namesOf, printing, world, worldText } from './arbitraries.ts';
+import { drawnWorld as world, namesOf, printing, worldText } from './arbitraries.ts';
 import { type LawCase, type LawName, reversed, withoutPoliciesOf } from './laws.ts';
 import { policiesOf } from './manifests.ts';
 import { authorizationDraft, ruleDraft } from './policy-arbitraries.ts';
+import { omissions, shrinkingTo, withFewerRequests, workloadOmissions } from './shrinking.ts';
 import type { World } from './world.ts';
 
 /** Meshes that are started are kept small: keys cost time. */
@@ -19,6 +20,13 @@ const withAllow = fc.record({
   allow: authorizationDraft({ actions: ['ALLOW'] }),
   rule: ruleDraft,
 });
+
+/** Changes that follow from the configuration; the others are an added policy, or a policy with a rule more. */
+const DERIVED: Partial<Record<LawName, (config: MeshConfig, within: World) => MeshConfig>> = {
+  'removing-last-allow-opens': (config, { requests }) =>
+    withoutPoliciesOf(config, requests[0]?.to.replace(/:\d+$/, '') ?? ''),
+  'order-is-irrelevant': (config) => reversed(config),
+};
 
 const CASES: Readonly<Record<LawName, () => fc.Arbitrary<LawCase>>> = {
   'adding-deny-never-widens': () =>
@@ -42,7 +50,8 @@ const CASES: Readonly<Record<LawName, () => fc.Arbitrary<LawCase>>> = {
     world({ modes: [], actions: ['ALLOW'] }).map((within) => {
       const workload = within.requests[0]?.to.replace(/:\d+$/, '') ?? '';
       const requests = within.requests.filter(({ to }) => to.startsWith(`${workload}:`));
-      return { world: printing({ ...within, requests }), after: withoutPoliciesOf(within.config, workload) };
+      const sample = printing({ ...within, requests });
+      return { world: sample, after: withoutPoliciesOf(within.config, workload) };
     }),
   'order-is-irrelevant': () =>
     world({ modes: [] }).map((within) => ({ world: within, after: reversed(within.config) })),
@@ -65,11 +74,24 @@ const CASES: Readonly<Record<LawName, () => fc.Arbitrary<LawCase>>> = {
   'model-and-wire-agree': () => world(STARTED).map((within) => ({ world: printing(within) })),
 };
 
-/** Cases of a law; they print as Istio YAML. */
+/** Cases of a law; they print as Istio YAML and shrink until nothing can be left out. */
 export function lawCase(name: LawName): fc.Arbitrary<LawCase> {
-  return CASES[name]().map((sample) =>
+  return shrinkingTo(CASES[name](), (sample) => smallerCases(name, sample)).map((sample) =>
     Object.defineProperty(sample, fc.toStringMethod, { value: () => caseText(sample), enumerable: false }),
   );
+}
+
+function* smallerCases(name: LawName, { world: within, after }: LawCase): Iterable<LawCase> {
+  const { config } = within;
+  const both = after === undefined ? [config] : [config, after];
+  for (const fewer of withFewerRequests(within)) yield { world: printing(fewer), ...(after && { after }) };
+  for (const omit of [...both.flatMap((each) => [...omissions(each)]), ...workloadOmissions(within, both)]) {
+    const smaller = printing({ ...within, config: omit(config) });
+    const changed = after && (DERIVED[name]?.(smaller.config, smaller) ?? omit(after));
+    // Both unchanged: an omission for the other of the two, or one that is not possible.
+    if (smaller.config !== config || (DERIVED[name] === undefined && changed !== after))
+      yield { world: smaller, ...(changed && { after: changed }) };
+  }
 }
 
 function caseText({ world: within, after }: LawCase): string {

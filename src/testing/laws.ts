@@ -9,9 +9,10 @@ import { diff } from '../analysis/index.ts';
 import { MeshError } from '../core/index.ts';
 import { type MeshConfig, selects } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
-import { type AuthorizationRequest, compileAuthorization } from '../policy/index.ts';
+import { type AuthorizationRequest, compileAuthorization, compileMesh } from '../policy/index.ts';
 import { disagreements } from '../policytest/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
+import { TargetIndex } from '../sim/targets.ts';
 import { authorizationRequests, requestText, type World } from './world.ts';
 
 /** What a law is checked on. */
@@ -154,8 +155,16 @@ const strictAdmitsNoPlaintext: Law = {
   claim: 'where STRICT is in force, no byte that came in plaintext reaches the application',
   starts: true,
   check: async ({ world }, subject) => {
+    const compiled = compileMesh(world.config);
+    const targets = new TargetIndex(compiled);
+    const underStrict = world.requests.filter(({ to }) => {
+      const target = targets.resolve(to, 'default');
+      if ('kind' in target || !target.workload.injected) return false;
+      return compiled.peerAuthentication(target.workload, target.endpoint.port).mode === 'STRICT';
+    });
+    if (underStrict.length === 0) return undefined;
     await using mesh = await subject.start(world.config);
-    for (const request of world.requests) {
+    for (const request of underStrict) {
       const outcome = await mesh.request({ ...request, body: 'secret' });
       const bytes = outcome.refusal?.applicationBytes ?? 0;
       const reached = outcome.result === 'allow' || outcome.result === 'deny';

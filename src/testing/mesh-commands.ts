@@ -76,7 +76,7 @@ class Call implements MeshCommand {
   }
 
   async run(model: MeshModel, mesh: Mesh): Promise<void> {
-    const predicted = mesh.predict(this.#request);
+    const predicted = await mesh.simulation.predictVerified(this.#request);
     // A connection of an earlier call would outlive certificates that have run out since.
     const outcome = await mesh.simulation.request(this.#request, { fresh: true });
     const [difference] = disagreements(outcome, predicted);

@@ -7,7 +7,9 @@
  */
 import { expect, test, type TestAPI } from 'vitest';
 import { Mesh, type MeshOptions } from '../mesh/index.ts';
-import { describeOutcome, Judge } from '../policytest/index.ts';
+import type { PolicyRef } from '../core/index.ts';
+import { explain } from '../policy/index.ts';
+import { describeOutcome, isNamed, Judge } from '../policytest/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
 import { requestText } from './world.ts';
 
@@ -27,11 +29,25 @@ interface Asked {
 }
 
 function ask(subject: Subject, request: MeshRequest | undefined): Asked {
-  if (!(subject instanceof Mesh)) return { outcome: subject, context: [subject.reason] };
+  if (!(subject instanceof Mesh)) {
+    const { decision, reason } = outcomeOf(subject);
+    return { outcome: subject, context: decision === undefined ? [reason] : explain(decision).split('\n') };
+  }
   if (request === undefined) throw new TypeError('a mesh is asked about a request: expect(mesh).toAllow({ from, to })');
   const outcome = subject.predict(request);
   const context = [`  ${requestText(request)}`, ...new Judge(subject.compiled).explain(request, outcome)];
   return { outcome, context };
+}
+
+/** @throws TypeError where somebody passed something else, a promise above all */
+function outcomeOf(subject: unknown): Outcome {
+  if (typeof subject === 'object' && subject !== null && 'connection' in subject && 'decidedBy' in subject)
+    return subject as Outcome;
+  throw new TypeError(
+    subject instanceof Promise
+      ? 'expected a mesh or an outcome, got a promise: expect(await mesh.request(…))'
+      : 'expected a mesh, or the outcome that mesh.request gives',
+  );
 }
 
 function result(pass: boolean, claim: string, { outcome, context }: Asked): MatcherResult {
@@ -70,13 +86,15 @@ export function toBeDeniedBy(subject: Subject, request: MeshRequest | string, po
   const deciders =
     subject instanceof Mesh && typeof request !== 'string'
       ? new Judge(subject.compiled).deciders(request, outcome)
-      : outcome.decidedBy;
-  const by = deciders.some(({ kind, namespace, name, rule }) =>
-    [name, `${namespace}/${name}`, `${kind}/${namespace}/${name}`].some(
-      (form) => form === named || `${form}[${rule ?? ''}]` === named,
-    ),
-  );
+      : decidersOf(outcome);
+  const by = deciders.some((ref) => isNamed(ref, named));
   return result(outcome.result === 'deny' && by, `deny the request by ${named}`, asked);
+}
+
+/** An outcome alone knows the policy that matched, or else the ALLOW policies that came near. */
+function decidersOf({ decidedBy, decision }: Outcome): readonly PolicyRef[] {
+  if (decidedBy.length > 0 || decision === undefined) return decidedBy;
+  return decision.trace.nearMisses.map(({ policy }) => policy);
 }
 
 /** The request travels over mutual TLS, both sides known by their certificates. */

@@ -1,7 +1,7 @@
 /** `meshproof test`, `test init` and `merge-reports` as a user meets them. */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { meshproof, REPOSITORY, run } from '../kit/command-line.ts';
@@ -19,13 +19,24 @@ timeline:
   - { at: 25h, expectAll: allow, from: shop/web, to: shop/cart, request: GET /items/1 }
 `);
 
+/** Nobody may call `web` any more. */
+const WEB_POLICY = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: web-readers, namespace: shop }
+spec:
+  selector: { matchLabels: { app: web } }
+  rules: [{ from: [{ source: { namespaces: [none] } }] }]
+`;
+const STRICTER =
+  '[{ at: 1h, apply: ./web.yaml, expectAll: deny, from: shop/cart, to: shop/web }, { at: 2h, expectAll: deny, from: shop/web, to: shop/web }]';
+
 function project(): string {
   return folderWith({ 'mesh.yaml': MANIFESTS, 'cart.mesh-test.yaml': TESTS });
 }
 
-/** A report without what differs from run to run. */
-function steady(json: string): unknown {
-  return JSON.parse(json, (key, value: unknown) => (key === 'durationMs' || key === 'shard' ? undefined : value));
+/** A report without the times in it. */
+function steady(text: string): string {
+  return text.replace(/time="[\d.]+"|"durationMs": [\d.]+|in [\d.]+ s/g, '');
 }
 
 describe('meshproof test', () => {
@@ -64,6 +75,8 @@ describe('meshproof test', () => {
     [['test', '--write'], '`--write` needs `--mutate`'],
     [['test', '--coverage-threshold', '101'], 'no percentage'],
     [['test', '-t', '/(/'], 'no regular expression'],
+    [['test', '--outputFile.junit=x.xml'], '`--outputFile.junit` needs `--reporter junit`'],
+    [['test', '--reporter', 'junit,tap', '--outputFile', 'x'], 'needs one reporter that writes a file'],
   ])('%j is bad usage', async (args, message) => {
     const { code, stderr } = await meshproof(args, { cwd: project() });
     expect(stderr).toContain(message);
@@ -78,7 +91,7 @@ describe('meshproof test', () => {
 
   it('writes every report', async () => {
     const cwd = project();
-    const names = ['tap', 'json', 'junit', 'sarif', 'github', 'markdown', 'html', 'blob', 'tree', 'minimal'];
+    const names = ['tap', 'json', 'junit', 'sarif', 'github', 'markdown', 'html', 'blob', 'tree', 'minimal', 'dot'];
     const flags = names.flatMap((name) => ['--reporter', `${name}=out/${name}`]);
     expect(await meshproof(['test', '--level', 'model', ...flags], { cwd })).toMatchObject({ code: 1, stdout: '' });
     const out = Object.fromEntries(names.map((name) => [name, readFileSync(join(cwd, 'out', name), 'utf8')]));
@@ -92,13 +105,44 @@ describe('meshproof test', () => {
     expect(out['html']).toContain('not &lt;yet&gt;');
     expect(out['html']).not.toMatch(/<script|https?:/);
     expect(out['tree']).toContain('✓ shop/web → shop/cart GET /items/1');
+    expect(out['dot']).toMatch(/^\.\.\.\.x-\.{5}\n/);
+  });
+
+  it('takes files as other test runners spell them', async () => {
+    const cwd = project();
+    const flags = ['--reporter', 'dot,junit,json=out.json', '--outputFile.junit=junit.xml'];
+    const named = await meshproof(['test', '-t', 'reads', '--level', 'model', ...flags], { cwd });
+    expect(named.stdout).toMatch(/^\.\.\n/);
+    expect(readFileSync(join(cwd, 'junit.xml'), 'utf8')).toContain('tests="2"');
+    expect(JSON.parse(readFileSync(join(cwd, 'out.json'), 'utf8')).summary.total).toBe(2);
+    const lone = ['--reporter', 'tap', '--outputFile', 'out.tap'];
+    expect(await meshproof(['test', '-t', 'reads', '--level', 'model', ...lone], { cwd })).toMatchObject({
+      code: 0,
+      stdout: '',
+    });
+    expect(readFileSync(join(cwd, 'out.tap'), 'utf8')).toContain('1..2');
+  });
+
+  it('shows every difference that the lines expected and got do not show', async () => {
+    const body =
+      'tests:\n  - { name: t, from: shop/cart, to: shop/cart, expect: { result: deny, by: shop/cart-reader } }';
+    const cwd = folderWith({ 'mesh.yaml': MANIFESTS, 'x.mesh-test.yaml': testFile(body) });
+    const { stdout } = await meshproof(['test', '--level', 'model'], { cwd });
+    expect(stdout).toContain(
+      'expected shop/cart-reader to decide, but AuthorizationPolicy/shop/cart-readers did (there is no such policy; did you mean `shop/cart-readers`?)',
+    );
   });
 
   it('adds annotations and the summary on GitHub', async () => {
     const cwd = project();
-    const env = { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: join(cwd, 'summary.md') };
+    const env = {
+      GITHUB_ACTIONS: 'true',
+      GITHUB_STEP_SUMMARY: join(cwd, 'summary.md'),
+      GITHUB_WORKSPACE: dirname(realpathSync(cwd)),
+    };
     const { stdout } = await meshproof(['test', '--level', 'model'], { cwd, env });
-    expect(stdout).toContain('::error file=cart.mesh-test.yaml');
+    // From the root of the repository, wherever the command runs.
+    expect(stdout).toContain(`::error file=${basename(cwd)}/cart.mesh-test.yaml`);
     expect(readFileSync(env.GITHUB_STEP_SUMMARY, 'utf8')).toContain('## Policy tests: 1 failed');
   });
 
@@ -121,24 +165,93 @@ describe('meshproof test', () => {
 describe('shards', () => {
   it('of several processes join into the report of one', async () => {
     const cwd = project();
-    const flags = ['--level', 'model', '--coverage'];
-    const whole = await meshproof(['test', ...flags, '--reporter', 'json'], { cwd });
+    // A test that fails would leave the mutants unjudged; this file comes last by its full path and first by its name.
+    writeFileSync(join(cwd, 'cart.mesh-test.yaml'), TESTS.replace(/^.*wrong on purpose.*$/m, ''));
+    mkdirSync(join(cwd, 'here'));
+    const flags = ['..', '--level', 'model', '--coverage', '--mutate'];
+    const other = 'tests:\n  - { name: other, from: shop/web, to: shop/cart, request: GET /items/2, expect: allow }';
+    writeFileSync(
+      join(cwd, 'here/a.mesh-test.yaml'),
+      testFile(other).replace('[./mesh.yaml]', '[../mesh.yaml]').replace('tests:', `timeline: ${STRICTER}\ntests:`),
+    );
+    writeFileSync(join(cwd, 'here/web.yaml'), WEB_POLICY);
+    const formats = ['json', 'junit', 'html', 'sarif', 'markdown', 'tap', 'tree'];
+    const reporters = (folder: string): string[] =>
+      formats.flatMap((name) => ['--reporter', `${name}=${folder}/${name}`]);
+    const here = { cwd: join(cwd, 'here') };
+    const whole = await meshproof(['test', ...flags, ...reporters('whole')], here);
+    expect(whole).toMatchObject({ code: 0, stdout: '', stderr: '' });
     const total = 3;
     await Promise.all(
       Array.from({ length: total }, (_, index) =>
         meshproof(['test', ...flags, '--reporter', 'blob'], {
-          cwd,
+          ...here,
           // As Kubernetes sets it in an Indexed Job.
           env: { JOB_COMPLETION_INDEX: String(index), MESHPROOF_SHARD_TOTAL: String(total) },
         }),
       ),
     );
-    expect(readdirSync(join(cwd, '.meshproof/blob')).sort()).toEqual([1, 2, 3].map((i) => `report-${i}-of-3.json`));
-    const merged = await meshproof(['merge-reports', '--reporter', 'json'], { cwd });
+    const blobs = join(here.cwd, '.meshproof/blob');
+    expect(readdirSync(blobs).sort()).toEqual([1, 2, 3].map((i) => `report-${i}-of-3.json`));
+    const [merged, workers] = await Promise.all([
+      meshproof(['merge-reports', ...reporters('merged')], here),
+      meshproof(['test', ...flags, '--workers', '2', ...reporters('workers')], here),
+    ]);
+    expect([merged.code, workers.code]).toEqual([0, 0]);
+    for (const name of formats) {
+      const [first, ...others] = ['whole', 'merged', 'workers'].map((folder) =>
+        steady(readFileSync(join(here.cwd, folder, name), 'utf8')),
+      );
+      for (const text of others) expect(text).toBe(first);
+    }
+    const json = JSON.parse(readFileSync(join(here.cwd, 'merged/json'), 'utf8'));
+    expect(json.files).toEqual(['../cart.mesh-test.yaml', 'a.mesh-test.yaml']);
+    expect(json.mutation.mutants.length).toBeGreaterThan(20);
+    expect(json.coverage.items.map(({ key }: { key: string }) => key)).toContain(
+      'AuthorizationPolicy/shop/web-readers',
+    );
+  });
+
+  it('are held to thresholds when they are merged, not each by itself', async () => {
+    const cwd = folderWith({
+      'mesh.yaml': MANIFESTS,
+      'x.mesh-test.yaml': testFile(
+        'tests:\n  - { name: t, from: shop/web, to: shop/cart, request: GET /items/1, expect: allow }',
+      ),
+    });
+    const thresholds = ['--coverage-threshold', '100', '--mutation-threshold', '100'];
+    for (const index of ['0', '1']) {
+      const env = { JOB_COMPLETION_INDEX: index, MESHPROOF_SHARD_TOTAL: '2' };
+      const part = await meshproof(['test', '--level', 'model', ...thresholds, '--reporter', 'blob'], { cwd, env });
+      expect(part.stderr).toContain(`coverage is judged when the shards are merged: this is ${Number(index) + 1}/2`);
+      expect(part.code).toBe(0);
+    }
+    const merged = await meshproof(['merge-reports', ...thresholds], { cwd });
+    expect(merged.stderr).toMatch(/coverage is \d\d\.\d %, below 100 %\n.*mutation score is \d\d\.\d %, below 100 %/);
     expect(merged.code).toBe(1);
-    expect(steady(merged.stdout)).toEqual(steady(whole.stdout));
-    const workers = await meshproof(['test', ...flags, '--workers', '2', '--reporter', 'json'], { cwd });
-    expect(steady(workers.stdout)).toEqual(steady(whole.stdout));
+  });
+
+  it.each([
+    [{ JOB_COMPLETION_INDEX: '3', MESHPROOF_SHARD_TOTAL: '3' }, 2, 'expected an index from 0, below the total'],
+    [{ JOB_COMPLETION_INDEX: 'x', MESHPROOF_SHARD_TOTAL: '3' }, 2, 'JOB_COMPLETION_INDEX is `x`'],
+    [{ JOB_COMPLETION_INDEX: '0' }, 1, 'MESHPROOF_SHARD_TOTAL is not: this Pod runs every test'],
+  ])('of a Pod with %j: exit %i', async (env, code, message) => {
+    const found = await meshproof(['test', '--level', 'model'], { cwd: project(), env });
+    expect(found.stderr).toContain(message);
+    expect(found.code).toBe(code);
+  });
+
+  it('may be more than there are tests', async () => {
+    const { code, stdout } = await meshproof(['test', '--level', 'model', '--shard', '997/1000'], { cwd: project() });
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('0 passed of 0') });
+  });
+
+  it('say that wrong policies are judged by tests that pass, also from several processes', async () => {
+    const cwd = project();
+    const { code, stdout } = await meshproof(['test', '--level', 'model', '--mutate', '--workers', '3'], { cwd });
+    expect(stdout).toContain('Mutation score  none: wrong policies are noticed by tests that pass, and one fails');
+    expect(stdout).toContain('  fails: cart.mesh-test.yaml#wrong on purpose[shop/web→shop/cart POST /items/1]');
+    expect(code).toBe(1);
   });
 
   it('that are missing, or there twice, are told', async () => {
@@ -206,9 +319,18 @@ describe('--watch', () => {
       writeFileSync(join(cwd, 'mesh.yaml'), MANIFESTS.replace('[GET, DELETE]', '[GET, POST, DELETE]'));
       await says('watching for changes', 2);
       expect(said).toContain('Tests  10 passed, 1 skipped of 11');
+      // Further manifests that the test file comes to name are watched, too, wherever they are.
+      const elsewhere = folderWith({ 'more.yaml': WEB_POLICY });
+      writeFileSync(join(cwd, 'cart.mesh-test.yaml'), TESTS.replace('[./mesh.yaml]', `[./mesh.yaml, ${elsewhere}]`));
+      await says('watching for changes', 3);
+      expect(said.split('Tests ').at(-1)).toContain('2 failed');
+      writeFileSync(join(elsewhere, 'more.yaml'), WEB_POLICY.replace('[{ source: { namespaces: [none] } }]', '[]'));
+      await says('watching for changes', 4);
     } finally {
       child.kill('SIGINT');
     }
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code).toBe(130);
   });
 });
 

@@ -43,8 +43,8 @@ export function renderJunit(report: TestReport): string {
 }
 
 function junitCase(result: TestResult): string {
-  const { suite, name, combination, file, line, durationMs, status, differences, explanation, replay } = result;
-  const head = `    <testcase classname="${xml(suite)}" name="${xml(`${name} [${combination}]`)}" file="${xml(file)}" line="${line}" time="${seconds(durationMs)}"`;
+  const { name, combination, file, line, durationMs, status, differences, explanation, replay } = result;
+  const head = `    <testcase classname="${xml(file)}" name="${xml(`${name} [${combination}]`)}" file="${xml(file)}" line="${line}" time="${seconds(durationMs)}"`;
   if (status === 'passed') return `${head}/>`;
   if (status === 'skipped') return `${head}><skipped message="${xml(result.skipReason ?? '')}"/></testcase>`;
   const body = [...explanation, `replay: ${replay}`].join('\n');
@@ -93,14 +93,17 @@ export function renderSarif(report: TestReport): string {
 /** GitHub shows this many annotations of one step. */
 const ANNOTATIONS_MAX = 10;
 
-/** Workflow commands that annotate the lines of the test file. */
-export function renderGithub(report: TestReport): string {
+/**
+ * Workflow commands that annotate the lines of the test file.
+ * @param place a file as GitHub knows it
+ */
+export function renderGithub(report: TestReport, place: (file: string) => string = (file) => file): string {
   const failed = report.results.filter(({ status }) => status === 'failed');
   const lines = failed
     .slice(0, ANNOTATIONS_MAX)
     .map(({ file, line, column, name, combination, differences, explanation }) => {
       const message = [`${combination}: ${differences.join('; ')}`, ...explanation].join('\n');
-      return `::error file=${property(file)},line=${line},col=${column},title=${property(name)}::${data(message)}`;
+      return `::error file=${property(place(file))},line=${line},col=${column},title=${property(name)}::${data(message)}`;
     });
   const rest = failed.length - lines.length;
   if (rest > 0) lines.push(`::notice::…and ${rest} more policy tests failed: see the summary`);
@@ -115,8 +118,10 @@ function property(text: string): string {
   return data(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
 }
 
-/** A step summary beyond 1 MiB is refused as a whole. */
+/** Bytes. A step summary beyond 1 MiB is refused as a whole. */
 const MARKDOWN_MAX = 900_000;
+/** Policies, rules and clauses without a test, and mutants nobody noticed: more than this nobody reads. */
+const GAPS_MAX = 50;
 
 /** For pull requests and step summaries. */
 export function renderMarkdown(report: TestReport): string {
@@ -127,10 +132,11 @@ export function renderMarkdown(report: TestReport): string {
     '',
     '| tests | passed | failed | skipped | coverage | mutation score |',
     '|---|---|---|---|---|---|',
-    `| ${total} | ${passed} | ${failed} | ${skipped} | ${coverage === undefined ? '–' : percent(coverage.ratio)} | ${mutation === undefined ? '–' : percent(mutation.score)} |`,
+    `| ${total} | ${passed} | ${failed} | ${skipped} | ${coverage === undefined ? '–' : percent(coverage.ratio)} | ${mutation === undefined || mutation.unjudged.length > 0 ? '–' : percent(mutation.score)} |`,
     '',
   ];
-  let size = lines.join('\n').length;
+  const gaps = [...uncoveredLines(report), ...survivorLines(report)];
+  let size = Buffer.byteLength([...lines, ...gaps].join('\n'));
   const failures = report.results.filter(({ status }) => status === 'failed');
   for (const [index, result] of failures.entries()) {
     const { file, line, name, combination, expected, actual, explanation, replay } = result;
@@ -143,14 +149,44 @@ export function renderMarkdown(report: TestReport): string {
       '</details>',
       '',
     ].join('\n');
-    size += block.length;
+    size += Buffer.byteLength(block) + 1;
     if (size > MARKDOWN_MAX) {
       lines.push(`…and ${failures.length - index} more`);
       break;
     }
     lines.push(block);
   }
-  return `${lines.join('\n')}\n`;
+  return `${[...lines, ...gaps].join('\n')}\n`;
+}
+
+function uncoveredLines({ coverage }: TestReport): readonly string[] {
+  const missing = (coverage?.items ?? []).filter(({ hits }) => hits === 0);
+  return gapList('No test is decided on', missing, ({ key, file, line }) => ({
+    text: html(key),
+    ...(file === undefined ? {} : { place: `${file}:${line ?? 1}` }),
+  }));
+}
+
+function survivorLines({ mutation }: TestReport): readonly string[] {
+  const survivors = (mutation?.mutants ?? []).filter(({ fate }) => fate === 'survived');
+  return gapList('No test notices', survivors, ({ id, file, line }) => ({
+    text: html(id),
+    ...(file === undefined ? {} : { place: `${file}:${line ?? 1}` }),
+  }));
+}
+
+function gapList<T>(
+  title: string,
+  items: readonly T[],
+  view: (item: T) => { readonly text: string; readonly place?: string },
+): readonly string[] {
+  if (items.length === 0) return [];
+  const shown = items.slice(0, GAPS_MAX).map((item) => {
+    const { text, place } = view(item);
+    return `- ${text}${place === undefined ? '' : ` at \`${place}\``}`;
+  });
+  const rest = items.length - shown.length;
+  return [`### ${title}`, '', ...shown, ...(rest > 0 ? [`- …and ${rest} more`] : []), ''];
 }
 
 function html(text: string): string {

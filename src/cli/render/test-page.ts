@@ -17,7 +17,7 @@ export function renderHtml(report: TestReport): string {
   const facts = [
     `${total} tests, ${passed} passed, ${failed} failed, ${skipped} skipped`,
     ...(coverage === undefined ? [] : [`coverage ${percent(coverage.ratio)}`]),
-    ...(mutation === undefined ? [] : [`mutation score ${percent(mutation.score)}`]),
+    ...(mutation === undefined || mutation.unjudged.length > 0 ? [] : [`mutation score ${percent(mutation.score)}`]),
   ];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Policy tests</title>
@@ -45,7 +45,7 @@ function row(result: TestResult): string {
     status === 'failed'
       ? `<details open><summary>expected ${text(expected)}, got ${text(actual)}</summary><pre>${text([...result.differences, '', ...explanation, '', replay].join('\n'))}</pre></details>`
       : text(status === 'skipped' ? (skipReason ?? '') : actual);
-  return `<tr id="${text(result.id)}"><td class="${status}">${status}</td><td>${text(name)}</td><td>${text(combination)}</td><td>${outcome}</td></tr>`;
+  return `<tr><td class="${status}">${status}</td><td>${text(name)}</td><td>${text(combination)}</td><td>${outcome}</td></tr>`;
 }
 
 function coverageSection({ coverage }: TestReport): string {

@@ -19,6 +19,20 @@ export function renderMinimal(report: TestReport): string {
   return [...failures(report, PLAIN), ...tail(report, PLAIN)].join('\n');
 }
 
+const DOTS_A_LINE = 80;
+
+/** A character for every test, failures in full, the sum. */
+export function renderDot(report: TestReport, paint: Paint = PLAIN): string {
+  const dots = report.results.map(({ status }) => {
+    if (status === 'passed') return paint('ok', '.');
+    return status === 'failed' ? paint('crit', 'x') : paint('warn', '-');
+  });
+  const lines = Array.from({ length: Math.ceil(dots.length / DOTS_A_LINE) }, (_, line) =>
+    dots.slice(line * DOTS_A_LINE, (line + 1) * DOTS_A_LINE).join(''),
+  );
+  return [...lines, '', ...failures(report, paint), ...tail(report, paint)].join('\n');
+}
+
 /** A line for every test, below its file and name. */
 export function renderTree(report: TestReport, paint: Paint = PLAIN): string {
   const lines: string[] = [];
@@ -38,8 +52,10 @@ export function renderTree(report: TestReport, paint: Paint = PLAIN): string {
 export function renderTap(report: TestReport): string {
   const lines = ['TAP version 14', `1..${report.results.length}`];
   report.results.forEach((result, index) => {
-    const skip = result.status === 'skipped' ? ` # SKIP ${result.skipReason ?? ''}` : '';
-    const name = result.id.replaceAll('\\', '\\\\').replaceAll('#', String.raw`\#`);
+    const skip = result.status === 'skipped' ? ` # SKIP ${oneLine(result.skipReason ?? '')}` : '';
+    const name = oneLine(result.id)
+      .replaceAll('\\', '\\\\')
+      .replaceAll('#', String.raw`\#`);
     lines.push(`${result.status === 'failed' ? 'not ok' : 'ok'} ${index + 1} - ${name}${skip}`);
     if (result.status !== 'failed') return;
     const quoted = (text: string): string => JSON.stringify(text);
@@ -55,6 +71,11 @@ export function renderTap(report: TestReport): string {
     );
   });
   return `${lines.join('\n')}\n`;
+}
+
+/** A test point is one line. */
+function oneLine(text: string): string {
+  return text.replace(/\s*[\r\n]\s*/g, ' ');
 }
 
 function fileLine(file: string, { results }: TestReport, paint: Paint): string {
@@ -88,9 +109,8 @@ function failure(result: TestResult, paint: Paint): readonly string[] {
     `     ${combination}`,
     `${label('expected')} ${paint('ok', expected)}`,
     `${label('got')} ${paint('crit', actual)}`,
-    ...(differences.length > 1 || !differences[0]?.startsWith('expected')
-      ? differences.map((text) => `${label('')} ${text}`)
-      : []),
+    // That the result is another one is plain from the two lines above.
+    ...differences.filter((text) => !/^expected \S+, got \S+$/.test(text)).map((text) => `${label('')} ${text}`),
     `${label('why')} ${first}`,
     ...more.map((text) => `${label('')} ${text}`),
     `${label('replay')} ${replay}`,
@@ -134,9 +154,14 @@ function coverageLines({ items, covered, total, ratio }: CoverageReport, paint: 
 }
 
 function mutationLines(
-  { mutants, killed, survived, equivalent, score }: MutationReport,
+  { mutants, killed, survived, equivalent, unjudged, score }: MutationReport,
   paint: Paint,
 ): readonly string[] {
+  if (unjudged.length > 0)
+    return [
+      `Mutation score  ${paint('crit', 'none')}: wrong policies are noticed by tests that pass, and one fails`,
+      ...unjudged.map(({ failing }) => `  fails: ${failing}`),
+    ];
   const shown = mutants.filter(({ fate }) => fate === 'survived');
   return [
     `Mutation score  ${paint(survived === 0 ? 'ok' : 'warn', percent(score))} (${killed} of ${killed + survived} wrong policies noticed; ${equivalent} equivalent left out)`,

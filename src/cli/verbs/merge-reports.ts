@@ -9,19 +9,22 @@ import { MeshError, messageOf } from '../../core/index.ts';
 import { joinReports, readBlob } from '../../policytest/index.ts';
 import { EXIT, exitWith } from '../io.ts';
 import { writeCoverage } from '../test-coverage.ts';
-import { defaultReporters, parseReporter, REPORTERS, writeReports } from '../test-output.ts';
+import { addReporterOptions, type ReporterFlags, REPORTERS, reportersOf, writeReports } from '../test-output.ts';
+import { addThresholdOptions, missesThreshold, type ThresholdFlags } from '../test-thresholds.ts';
 
 export function mergeReportsVerb(program: Command): void {
-  program
+  const command = program
     .command('merge-reports')
     .argument('[folder]', 'the folder with the blob reports of every shard', '.meshproof/blob')
-    .description('join the blob reports of all shards into one report')
-    .option('--reporter <name[=path]>', `how to report: ${REPORTERS.join(', ')}; may be repeated`, collect, [])
+    .description('join the blob reports of all shards into one report');
+  addThresholdOptions(addReporterOptions(command))
     .option('--coverage-dir <folder>', 'write lcov.info and annotated manifests there')
     .addHelpText(
       'after',
       `
-Exit codes as those of \`meshproof test\`: 0 passed, 1 a test failed, 2 a shard is missing or was written by another release.
+Reporters: ${REPORTERS.join(', ')}.
+
+Exit codes as those of \`meshproof test\`: 0 passed, 1 a test failed or a threshold was missed, 2 a shard is missing or was written by another release.
 
 Examples:
   $ meshproof test --shard 1/2 --reporter blob && meshproof test --shard 2/2 --reporter blob
@@ -30,14 +33,12 @@ Examples:
     .action(mergeAction);
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
+interface MergeFlags extends ReporterFlags, ThresholdFlags {
+  readonly coverageDir?: string;
 }
 
-async function mergeAction(
-  folder: string,
-  { reporter, coverageDir }: { readonly reporter: readonly string[]; readonly coverageDir?: string },
-): Promise<void> {
+async function mergeAction(folder: string, flags: MergeFlags): Promise<void> {
+  const reporters = reportersOf(flags, process.env);
   const names = await readdir(folder).catch((cause: unknown) => {
     throw new MeshError('ERR_USAGE', `cannot read \`${folder}\`: ${messageOf(cause)}`, { cause });
   });
@@ -47,8 +48,8 @@ async function mergeAction(
     .map((name) => join(folder, name));
   const reports = await Promise.all(files.map(async (file) => readBlob(await readFile(file, 'utf8'), file)));
   const report = joinReports(reports);
-  const reporters = reporter.length === 0 ? defaultReporters(process.env) : reporter.map((text) => parseReporter(text));
   await writeReports(report, reporters, process.env);
-  if (report.coverage !== undefined && coverageDir !== undefined) await writeCoverage(report.coverage, coverageDir);
-  if (report.summary.failed > 0) exitWith(EXIT.findings);
+  if (report.coverage !== undefined && flags.coverageDir !== undefined)
+    await writeCoverage(report.coverage, flags.coverageDir);
+  if (missesThreshold(report, flags) || report.summary.failed > 0) exitWith(EXIT.findings);
 }

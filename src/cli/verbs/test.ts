@@ -18,10 +18,10 @@ import {
 } from '../../policytest/index.ts';
 import { EXIT, exitWith, readVersion } from '../io.ts';
 import { writeCoverage } from '../test-coverage.ts';
-import { defaultReporters, parseReporter, REPORTERS, writeReports } from '../test-output.ts';
+import { addReporterOptions, type ReporterFlags, REPORTERS, reportersOf, writeReports } from '../test-output.ts';
+import { addThresholdOptions, missesThreshold, type ThresholdFlags } from '../test-thresholds.ts';
 
-interface TestFlags {
-  readonly reporter: readonly string[];
+interface TestFlags extends ReporterFlags, ThresholdFlags {
   readonly filter: readonly string[];
   readonly id: readonly string[];
   readonly level?: 'wire' | 'model' | 'both';
@@ -30,9 +30,7 @@ interface TestFlags {
   readonly bail?: boolean;
   readonly coverage?: boolean;
   readonly coverageDir?: string;
-  readonly coverageThreshold?: string;
   readonly mutate?: boolean;
-  readonly mutationThreshold?: string;
   readonly write?: boolean;
   readonly watch?: boolean;
   readonly passWithNoTests?: boolean;
@@ -57,8 +55,8 @@ export function testVerb(program: Command): void {
   const test = program
     .command('test')
     .argument('[paths...]', '*.mesh-test.yaml files, and folders to look in', [])
-    .description('run policy tests over real mutual TLS, in the model, or both')
-    .option('--reporter <name[=path]>', 'how to report; may be repeated', collect, [])
+    .description('run policy tests over real mutual TLS, in the model, or both');
+  addReporterOptions(test)
     .option('-t, --filter <text>', 'only tests whose id contains this, or matches /this/; may be repeated', collect, [])
     .option('--id <id>', 'only the test of this id; may be repeated', collect, [])
     .option('--level <level>', 'wire, model or both, whatever the files say')
@@ -67,14 +65,11 @@ export function testVerb(program: Command): void {
     .option('--bail', 'stop at the first failure')
     .option('--coverage', 'say which policies, rules and clauses no test is decided on')
     .option('--coverage-dir <folder>', 'write lcov.info and annotated manifests there')
-    .option('--coverage-threshold <percent>', 'exit 1 below this coverage')
     .option('--mutate', 'say which small changes of the policies no test notices')
-    .option('--mutation-threshold <percent>', 'exit 1 below this mutation score')
     .option('--write', 'with --mutate: add the missing tests to their files')
-    .option('--watch', 'run again when a file changes')
-    .option('--pass-with-no-tests', 'no test is no error')
-    .addHelpText('after', HELP)
-    .action(testAction);
+    .option('--watch', 'run again when a test file or a manifest it names changes')
+    .option('--pass-with-no-tests', 'no test is no error');
+  addThresholdOptions(test).addHelpText('after', HELP).action(testAction);
   test
     .command('init')
     .argument('<manifests...>', 'files and folders of manifests')
@@ -105,25 +100,20 @@ async function testAction(paths: readonly string[], flags: TestFlags): Promise<v
   await watchAndRun(paths, () => runOnce(paths, { ...flags, passWithNoTests: true }));
 }
 
-function checkFlags({ level, write, mutate, coverageThreshold, mutationThreshold }: TestFlags): void {
+function checkFlags({ level, write, mutate }: TestFlags): void {
   if (level !== undefined && !['wire', 'model', 'both'].includes(level))
     throw new MeshError('ERR_USAGE', `unknown level \`${level}\`: expected wire, model or both`);
   if (write === true && mutate !== true) throw new MeshError('ERR_USAGE', '`--write` needs `--mutate`');
-  for (const threshold of [coverageThreshold, mutationThreshold]) {
-    if (threshold !== undefined && !(Number(threshold) >= 0 && Number(threshold) <= 100))
-      throw new MeshError('ERR_USAGE', `\`${threshold}\` is no percentage from 0 to 100`);
-  }
 }
 
 async function runOnce(paths: readonly string[], flags: TestFlags): Promise<void> {
-  const reporters =
-    flags.reporter.length === 0 ? defaultReporters(process.env) : flags.reporter.map((text) => parseReporter(text));
+  const reporters = reportersOf(flags, process.env);
   const report = await reportOf(paths, flags);
   await writeReports(report, reporters, process.env);
   if (report.coverage !== undefined && flags.coverageDir !== undefined)
     await writeCoverage(report.coverage, flags.coverageDir);
   if (flags.write === true) await writeMissing(report);
-  if (report.summary.failed > 0 || missesThreshold(report, flags)) exitWith(EXIT.findings);
+  if (missesThreshold(report, flags) || report.summary.failed > 0) exitWith(EXIT.findings);
 }
 
 async function reportOf(paths: readonly string[], flags: TestFlags): Promise<TestReport> {
@@ -184,18 +174,19 @@ function workerFlags(flags: TestFlags): readonly string[] {
 function shardOf(flags: TestFlags, environment: NodeJS.ProcessEnv): Shard | undefined {
   if (flags.shard !== undefined) return parseShard(flags.shard);
   const { JOB_COMPLETION_INDEX: index, MESHPROOF_SHARD_TOTAL: total } = environment;
-  if (total === undefined || index === undefined) return undefined;
-  return parseShard(`${Number(index) + 1}/${total}`);
-}
-
-function missesThreshold({ coverage, mutation }: TestReport, flags: TestFlags): boolean {
-  const misses = [
-    { what: 'coverage', ratio: coverage?.ratio, least: flags.coverageThreshold },
-    { what: 'mutation score', ratio: mutation?.score, least: flags.mutationThreshold },
-  ].filter(({ ratio, least }) => ratio !== undefined && least !== undefined && ratio * 100 < Number(least));
-  for (const { what, ratio = 0, least } of misses)
-    process.stderr.write(`meshproof: ${what} is ${(ratio * 100).toFixed(1)} %, below ${least} %\n`);
-  return misses.length > 0;
+  if (index === undefined) return undefined;
+  if (total === undefined) {
+    process.stderr.write(
+      'meshproof: JOB_COMPLETION_INDEX is set and MESHPROOF_SHARD_TOTAL is not: this Pod runs every test\n',
+    );
+    return undefined;
+  }
+  if (!/^\d+$/.test(index) || !/^\d+$/.test(total) || Number(index) >= Number(total))
+    throw new MeshError(
+      'ERR_USAGE',
+      `JOB_COMPLETION_INDEX is \`${index}\` and MESHPROOF_SHARD_TOTAL \`${total}\`: expected an index from 0, below the total`,
+    );
+  return { index: Number(index) + 1, count: Number(total) };
 }
 
 async function writeMissing(report: TestReport): Promise<void> {

@@ -124,9 +124,10 @@ function sizeOf(config: MeshConfig): { policies: number; rules: number; clauses:
   return { policies, rules: rules.length, clauses: lists.length };
 }
 
-async function violationOf(name: LawName, folder: string): Promise<LawViolation> {
+async function violationOf(name: LawName, folder: string | false, seed?: number): Promise<LawViolation> {
+  const more = seed === undefined ? {} : { seed };
   try {
-    await assertLaw(name, { subject: MISTAKES[name], numRuns: 300, counterexamples: folder });
+    await assertLaw(name, { subject: MISTAKES[name], numRuns: 300, counterexamples: folder, ...more });
   } catch (error) {
     if (error instanceof LawViolation) return error;
     throw error;
@@ -161,6 +162,22 @@ describe(`laws (seed ${propertyParameters(1).seed})`, () => {
     expect(await read.law.check(read.sample, MESHPROOF)).toBeUndefined();
   });
 
+  it.each(NAMES)('%s shrinks as far from other seeds', async (name) => {
+    for (const other of LAWS[name].starts ? [7] : [1, 2, 7, 1234]) {
+      const { sample } = await violationOf(name, false, other);
+      const { policies, rules, clauses } = sizeOf(sample.world.config);
+      expect({ policies, rules, clauses, requests: sample.world.requests.length, other }).toEqual({
+        policies: policies === 0 ? 0 : 1,
+        rules: rules === 0 ? 0 : 1,
+        clauses: clauses === 0 ? 0 : 1,
+        requests: 1,
+        other,
+      });
+      const added = sample.after?.authorizationPolicies.find(({ metadata }) => metadata.name === 'added');
+      expect(added?.spec.rules?.length ?? 0).toBeLessThanOrEqual(1);
+    }
+  });
+
   it('finds the same counterexample again from seed and path', async () => {
     const first = await violationOf('order-is-irrelevant', folderWith({}));
     const again = assertLaw('order-is-irrelevant', {
@@ -176,7 +193,18 @@ describe(`laws (seed ${propertyParameters(1).seed})`, () => {
     expect(propertyParameters(100, { FC_SEED: '7', MESHPROOF_SHARD: '2/3' })).toEqual({ seed: 8, numRuns: 34 });
     expect(propertyParameters(100, { FC_SEED: '7', FC_PATH: '1:2', MESHPROOF_SHARD: '2/3' })).toMatchObject({
       seed: 7,
+      path: '1:2',
     });
+  });
+
+  it('takes seed and runs from the environment, and refuses what is none', () => {
+    expect(propertyParameters(100, { MESH_SEED: '8' })).toEqual({ seed: 8, numRuns: 100 });
+    expect(propertyParameters(100, { MESH_SEED: '8', FC_SEED: '-7', FC_NUM_RUNS: '5' })).toEqual({
+      seed: -7,
+      numRuns: 5,
+    });
+    expect(() => propertyParameters(1, { FC_SEED: 'shop' })).toThrow('FC_SEED is `shop`: expected an integer');
+    expect(() => propertyParameters(1, { MESHPROOF_SHARD: '4/3' })).toThrow('`4/3` is no shard');
   });
 });
 

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseManifests } from '../../../src/istio/index.ts';
+import { EMPTY_MESH_CONFIG, type MeshConfig, parseManifests, policyResources } from '../../../src/istio/index.ts';
 import { Mesh } from '../../../src/mesh/index.ts';
-import { compileAuthorization } from '../../../src/policy/index.ts';
+import { compileAuthorization, compileMesh } from '../../../src/policy/index.ts';
+import { TargetIndex } from '../../../src/sim/targets.ts';
 import {
   authorizationRequests,
   manifestsOf,
@@ -11,8 +12,10 @@ import {
   propertyParameters,
   request,
   spiffeId,
+  type World,
   world,
 } from '../../../src/testing/index.ts';
+import { smallerWorlds } from '../../../src/testing/shrinking.ts';
 
 const { seed } = propertyParameters(1);
 const LONG = process.env['MESHPROOF_LONG'] === '1';
@@ -66,6 +69,59 @@ describe(`world() (seed ${seed})`, () => {
     expect(config?.workloads).toHaveLength(1);
     expect(config?.authorizationPolicies).toEqual([]);
     expect(config?.peerAuthentications).toEqual([]);
+  });
+});
+
+/** Names in the world's policies and requests that no workload of it has. */
+function dangling({ config, requests }: World): readonly string[] {
+  const { namespaces, serviceAccounts, workloads } = config;
+  const text = JSON.stringify([policyResources(config), requests]);
+  const root = config.settings.rootNamespace;
+  return [
+    ...[...text.matchAll(/"namespace":"([^"]+)"/g)]
+      .map(([, name = '']) => name)
+      .filter((name) => name !== root && !namespaces.some((each) => each.name === name)),
+    ...[...text.matchAll(/"app":"([^"]+)"/g)]
+      .map(([, name = '']) => name)
+      .filter((name) => !workloads.some(({ labels }) => labels['app'] === name)),
+    ...workloads
+      .filter((each) => !serviceAccounts.some(({ name }) => name === each.serviceAccount))
+      .map(({ serviceAccount }) => serviceAccount),
+    ...requests.map(({ to }) => to).filter((to) => 'kind' in new TargetIndex(compileMesh(config)).resolve(to, root)),
+  ];
+}
+
+describe('shrinking', () => {
+  it('makes every smaller world from one that fits together fit together', () => {
+    fc.assert(
+      fc.property(world(), (within) => {
+        expect(dangling(within)).toEqual([]);
+        for (const smaller of smallerWorlds(within)) {
+          expect(dangling(smaller)).toEqual([]);
+          expect(plain(parseManifests(manifestsOf(smaller.config)))).toEqual(plain(smaller.config));
+        }
+      }),
+      { seed, numRuns: 40 },
+    );
+  });
+
+  it.each([1, 2, 3, 4, 5])('leaves what a failure needs and nothing else (seed %i)', (other) => {
+    const valueOf = (config: MeshConfig): number =>
+      config.authorizationPolicies
+        .flatMap(({ spec }) => spec.rules ?? [])
+        .flatMap(({ to = [] }) => to)
+        .filter(({ operation }) => operation.methods?.includes('GET') === true).length;
+    const property = fc.property(world({ maxPolicies: 6, maxWorkloads: 8 }), ({ config }) => valueOf(config) === 0);
+    const found = fc.check(property, { seed: other, numRuns: 200 }).counterexample?.[0];
+    const { config, requests = [] } = found ?? { config: EMPTY_MESH_CONFIG };
+    expect(config.authorizationPolicies.map(({ spec }) => spec.rules)).toEqual([
+      [{ to: [{ operation: { methods: ['GET'] } }] }],
+    ]);
+    expect([config.workloads.length, config.services.length, config.namespaces.length, requests.length]).toEqual([
+      1, 1, 1, 1,
+    ]);
+    expect([...config.peerAuthentications, ...config.destinationRules]).toEqual([]);
+    expect(fc.stringify(found)).toContain('kind: AuthorizationPolicy');
   });
 });
 

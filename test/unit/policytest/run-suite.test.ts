@@ -10,6 +10,7 @@ import {
 } from '../../../src/policytest/index.ts';
 import { MANIFESTS, testFile } from '../../kit/policy-test-files.ts';
 import { folderWith } from '../../kit/temporary-folder.ts';
+import { jwks, NOW_SECONDS, signer, token } from '../../spec/istio-jwt/tokens.ts';
 
 async function suiteOf(body: string, files: Readonly<Record<string, string>> = {}): ReturnType<typeof loadSuite> {
   const folder = folderWith({ 'mesh.yaml': MANIFESTS, 'x.mesh-test.yaml': testFile(body), ...files });
@@ -62,6 +63,36 @@ describe('what a test may expect', () => {
     expect(result).toMatchObject({ status: 'passed', level: 'both', differences: [] });
   });
 
+  it('finds no part in a denial for policies that are in dry run or for gateways', async () => {
+    const more = ['dry-run', 'gateway'].map(
+      (name) => `---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: shop${name === 'dry-run' ? ', annotations: { istio.io/dry-run: "true" }' : ''} }
+spec: { action: ALLOW, rules: [{}]${name === 'gateway' ? ', targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: g }]' : ''} }
+`,
+    );
+    const denied = 'from: shop/web, to: shop/cart, request: POST /items/1';
+    const found = await results(
+      `mesh: [./more.yaml]\ntests:${['cart-readers', 'dry-run', 'gateway']
+        .map((name) => `\n  - { name: ${name}, ${denied}, expect: { result: deny, by: ${name} } }`)
+        .join('')}`,
+      { 'more.yaml': more.join('') },
+    );
+    expect(found.map(({ name, status }) => `${name} ${status}`)).toEqual([
+      'cart-readers passed',
+      'dry-run failed',
+      'gateway failed',
+    ]);
+  });
+
+  it('counts no byte at the application where policies deny', async () => {
+    const [result] = await results(
+      one('expect: { result: deny, appBytesSeen: 3 }').replace('GET /items/1', 'POST /items/1'),
+    );
+    expect(result?.differences).toEqual(['expected 3 bytes at the application, got 0']);
+  });
+
   it('leaves out what is skipped, and says why', async () => {
     const [result] = await results(one('expect: deny, skipReason: "not decided yet"'));
     expect(result).toMatchObject({ status: 'skipped', skipReason: 'not decided yet' });
@@ -72,6 +103,60 @@ describe('what a test may expect', () => {
     expect(result?.differences[0]).toContain(
       'there is no such policy; did you mean `AuthorizationPolicy/shop/cart-readers`?',
     );
+  });
+});
+
+describe('requests with tokens', () => {
+  it('are verified in the model as they are on the wire', async () => {
+    const key = await signer('ES256');
+    const claims = { iss: 'https://shop.example', sub: 'ann', exp: NOW_SECONDS + 600 };
+    const [good, late] = await Promise.all([token(key, claims), token(key, { ...claims, exp: NOW_SECONDS - 600 })]);
+    const policies = `apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: shop-tokens, namespace: shop }
+spec:
+  selector: { matchLabels: { app: web } }
+  jwtRules: [{ issuer: "https://shop.example", jwks: '${jwks(key)}' }]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ann-alone, namespace: shop }
+spec:
+  selector: { matchLabels: { app: web } }
+  rules: [{ from: [{ source: { requestPrincipals: ["https://shop.example/ann"] } }] }]
+`;
+    const call = (name: string, bearer: string | undefined, expected: string): string =>
+      `\n  - { name: ${name}, from: shop/cart, to: shop/web, request: { path: /${bearer === undefined ? '' : `, headers: { authorization: "Bearer ${bearer}" }`} }, expect: ${expected} }`;
+    const suite = await suiteOf(
+      `mesh: [./tokens.yaml]\ntests:${[
+        call('good', good, '{ result: allow, by: ann-alone }'),
+        call('none', undefined, '{ result: deny, status: 403, by: ann-alone }'),
+        call('late', late, '{ result: deny, status: 401, by: RequestAuthentication/shop/shop-tokens }'),
+        call('wrong', 'x.y.z', 'allow'),
+      ].join('')}`,
+      { 'tokens.yaml': policies },
+    );
+    const { results: found, coverage } = await runSuites([suite], { version: '0', stopwatch: () => 0, coverage: true });
+    expect(found.map(({ name, differences }) => [name, differences])).toEqual([
+      ['good', []],
+      ['none', []],
+      ['late', []],
+      ['wrong', ['expected allow, got deny']],
+    ]);
+    expect(found[3]?.explanation.join('\n')).toMatch(
+      /^jwt_authn_access_denied\{[^]*tokens\.yaml:6:\d+ \(RequestAuthentication\/shop\/shop-tokens\)/,
+    );
+    const hits = coverage?.items.find(({ key }) => key === 'RequestAuthentication/shop/shop-tokens')?.hits;
+    expect(hits).toBe(4);
+    const passing = { ...suite, cases: suite.cases.slice(0, 3) };
+    const { mutants } = await mutationScore(passing);
+    expect(
+      mutants.filter(({ id }) => id.startsWith('RequestAuthentication/')).map(({ id, fate }) => [id, fate]),
+    ).toEqual([
+      ['RequestAuthentication/shop/shop-tokens: remove the policy', 'killed'],
+      // Other workloads are sent no token: a test would have to.
+      ['RequestAuthentication/shop/shop-tokens selector: select every workload', 'survived'],
+    ]);
   });
 });
 
@@ -169,8 +254,35 @@ describe('coverage and mutation score', () => {
     expect(after).toMatchObject({ survived: 0, score: 1 });
   });
 
-  it('refuses to judge by tests that fail', async () => {
+  it('does not judge by tests that fail', async () => {
     const suite = await suiteOf(LOOSE.replace('expect: allow', 'expect: deny'));
-    await expect(mutationScore(suite)).rejects.toThrow('mutants need tests that pass');
+    const failing = suite.cases[0]?.id ?? '';
+    expect(await mutationScore(suite)).toMatchObject({
+      mutants: [],
+      score: 0,
+      unjudged: [{ suite: suite.file, failing }],
+    });
+  });
+
+  it('judges by the tests that are selected', async () => {
+    const suite = await suiteOf(
+      `${LOOSE}\n  - { name: u, from: shop/web, to: shop/cart, request: DELETE /items/1, expect: deny }`,
+    );
+    const killed = async (name: string): Promise<number> =>
+      (await mutationScore(suite, { select: (id) => id.includes(`#${name}[`) })).killed;
+    const both = (await mutationScore(suite)).killed;
+    expect(await killed('t')).toBeLessThan(both);
+    expect(await killed('u')).toBeLessThan(both);
+  });
+
+  it('does not take a policy for covered because one of the same name in another file is', async () => {
+    const twin = MANIFESTS.replace('methods: [GET, DELETE]', 'methods: [GET, DELETE, PUT]');
+    const suites = [
+      await suiteOf(LOOSE),
+      await suiteOf(LOOSE.replace('GET /items/1, expect: allow', 'POST /x, expect: deny'), { 'mesh.yaml': twin }),
+    ];
+    const { coverage } = await runSuites(suites, { version: '0', stopwatch: () => 0, coverage: true });
+    const rule = 'AuthorizationPolicy/shop/cart-readers rules[0]';
+    expect(coverage?.items.filter(({ key }) => key === rule).map(({ hits }) => hits)).toEqual([1, 0]);
   });
 });

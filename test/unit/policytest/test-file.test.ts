@@ -1,5 +1,7 @@
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadSuite, parseTestFile } from '../../../src/policytest/index.ts';
+import { findTestFiles, loadSuite, parseTestFile } from '../../../src/policytest/index.ts';
 import { MANIFESTS, testFile } from '../../kit/policy-test-files.ts';
 import { folderWith } from '../../kit/temporary-folder.ts';
 
@@ -12,8 +14,8 @@ function faults(body: string): readonly string[] {
   }
 }
 
-async function loadFaults(body: string): Promise<readonly string[]> {
-  const folder = folderWith({ 'mesh.yaml': MANIFESTS, 'x.mesh-test.yaml': testFile(body) });
+async function loadFaults(body: string, more = ''): Promise<readonly string[]> {
+  const folder = folderWith({ 'mesh.yaml': `${MANIFESTS}${more}`, 'x.mesh-test.yaml': testFile(body) });
   try {
     await loadSuite(`${folder}/x.mesh-test.yaml`);
     return [];
@@ -27,7 +29,7 @@ async function loadFaults(body: string): Promise<readonly string[]> {
 describe('reading a policy-test file', () => {
   it('says where an unknown field stands and what it may have meant', () => {
     expect(faults('tests:\n  - { name: a, form: shop/web, to: shop/cart, expect: allow }')).toEqual([
-      'x.mesh-test.yaml:6:5: tests[0].from: none of the forms this field can take',
+      'x.mesh-test.yaml:6:5: tests[0].from: missing',
       'x.mesh-test.yaml:6:16: tests[0].form: unknown field `form`; did you mean `from`?',
     ]);
   });
@@ -60,9 +62,62 @@ timeline:
     expect(lines).toEqual([
       'x:7:22: tests[0].from: no workload `shop/wep`; did you mean `shop/web`?',
       'x:7:56: tests[0].request: no request in `fixtures.requests` `raed`; did you mean `read`?',
-      'x:9:11: matrix[0].to: no workload `shop/crat`; did you mean `shop/cart`?',
+      'x:9:11: matrix[0].to: no workload `shop/crat` in the configuration; did you mean `shop/cart`?',
       'x:12:11: timeline[1].at: `1h` comes before the step above it',
     ]);
+  });
+
+  it('says what a list has to hold, and which fixture goes round in circles', async () => {
+    expect(faults('tests:\n  - { name: a, from: [], to: [], expect: allow }')).toEqual([
+      'x.mesh-test.yaml:6:22: tests[0].from: expected at least one entry',
+      'x.mesh-test.yaml:6:30: tests[0].to: expected at least one entry',
+    ]);
+    const lines = await loadFaults(`fixtures: { callers: { a: [b], b: [a], shop/web: [shop/web, shop/cart] } }
+tests:
+  - { name: a, from: a, to: shop/cart, expect: allow }
+  - { name: b, from: shop/web, to: shop/cart, expect: allow }`);
+    expect(lines).toEqual(['x:5:35: fixtures.callers.b: `a` is among its own members: a → b → a']);
+  });
+
+  it('checks ports and hosts before anything runs, and tells a Service from a workload', async () => {
+    const lines = await loadFaults(
+      `tests:
+  - { name: a, from: shop/web, to: shop/cart:99, expect: allow }
+  - { name: b, from: shop/web, to: [shop/basket:80, cart.shop], expect: allow }
+  - { name: c, from: shop/web, to: "cart shop", expect: allow }`,
+      `---
+apiVersion: v1
+kind: Service
+metadata: { name: basket, namespace: shop }
+spec: { selector: { app: cart }, ports: [{ name: http, port: 80, targetPort: 8080 }] }
+`,
+    );
+    expect(lines).toEqual([
+      'x:6:36: tests[0].to: `shop/cart` has no port 99; its services offer 80',
+      'x:7:37: tests[1].to[0]: `shop/basket:80` is a Service, not a workload: write its host, `basket.shop:80`, or the workload behind it',
+      'x:8:36: tests[2].to: `cart shop` is neither namespace/workload nor a host name',
+    ]);
+  });
+
+  it('tells which manifest is missing, where it is named', async () => {
+    const folder = folderWith({
+      'mesh.yaml': MANIFESTS,
+      'x.mesh-test.yaml': testFile(
+        'mesh: [./mesh.yaml, ./tpology.yaml]\ntimeline: [{ at: 1h, apply: "./more/*.yaml" }]',
+      ),
+    });
+    await expect(loadSuite(`${folder}/x.mesh-test.yaml`)).rejects.toThrow(
+      /x\.mesh-test\.yaml:5:21: mesh\[1\]: no file or folder `.*tpology\.yaml`$/,
+    );
+  });
+
+  it('has no bytes to count where a request is let in', async () => {
+    const [line] = await loadFaults(
+      'tests:\n  - { name: a, from: shop/web, to: shop/cart, expect: { result: allow, appBytesSeen: 4 } }',
+    );
+    expect(line).toBe(
+      'x:6:86: tests[0].expect.appBytesSeen: says what of a refused request got through; `result` is `allow`',
+    );
   });
 
   it('refuses a matrix that allows somebody it does not ask about', async () => {
@@ -94,6 +149,7 @@ tests:
     expect(ids[0]).toBe('#a[shop/web→shop/cart:80 read]');
     expect(ids).toContain('#a[outside→shop/web POST /x h=v]');
     expect(ids[12]).toBe('#a[shop/web→shop/cart:80 read]#2');
+    expect(cases[12]?.combination).toBe('shop/web → shop/cart:80 read #2');
   });
 
   it('make a matrix a closed world: every workload and outside, refused unless listed', async () => {
@@ -118,5 +174,18 @@ tests:
       'outside /items/1 refused',
       'outside / refused',
     ]);
+  });
+});
+
+describe('finding policy-test files', () => {
+  it('follows the links a mounted ConfigMap consists of, and reads no manifest twice', async () => {
+    const body = 'tests:\n  - { name: a, from: shop/web, to: shop/cart, request: GET /items/1, expect: allow }';
+    const text = testFile(body).replace('[./mesh.yaml]', '[.]');
+    const folder = folderWith({ '..2026_01_01/mesh.yaml': MANIFESTS, '..2026_01_01/x.mesh-test.yaml': text });
+    symlinkSync('..2026_01_01', join(folder, '..data'));
+    for (const name of ['mesh.yaml', 'x.mesh-test.yaml']) symlinkSync(join('..data', name), join(folder, name));
+    const files = await findTestFiles([folder]);
+    expect(files).toEqual([join(folder, 'x.mesh-test.yaml')]);
+    expect((await loadSuite(files[0] ?? '')).cases).toHaveLength(1);
   });
 });

@@ -38,6 +38,20 @@ describe('matchers', () => {
     expect(await mesh.request(read)).toUseMutualTls();
     expect(await mesh.request({ ...read, method: 'DELETE' })).toBeDeniedBy('shop/no-deletes');
     expect(await mesh.request({ ...read, from: 'outside' })).toReject();
+    const denied = await mesh.request({ ...read, method: 'POST' });
+    expect(denied).toBeDeniedBy('AuthorizationPolicy/shop/cart-readers');
+    expect(denied).not.toBeDeniedBy('no-deletes');
+    await expect(mesh.request(read)).resolves.toAllow();
+    expect(messageOf(() => expect(denied).toAllow())).toContain(
+      'rules[0].to[0].operation.methods: saw `POST`, expected `GET`, `DELETE`',
+    );
+  });
+
+  test('say what they take', ({ mesh }) => {
+    expect(messageOf(() => expect(mesh.request(read)).toAllow())).toContain(
+      'got a promise: expect(await mesh.request(…))',
+    );
+    expect(messageOf(() => expect(undefined).toAllow())).toContain('expected a mesh, or the outcome');
   });
 
   test('explain', ({ mesh }) => {
