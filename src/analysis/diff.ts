@@ -52,6 +52,8 @@ export interface DiffOptions {
   readonly identities?: 'istio' | 'spiffe';
   /** No more classes than this are listed per pair of programs. @defaultValue 200 */
   readonly regionsMax?: number;
+  /** Only these servers are compared, `namespace/workload`. @defaultValue all, and those that only selectors name */
+  readonly workloads?: ReadonlySet<string>;
 }
 
 const REGIONS_MAX = 200;
@@ -94,6 +96,7 @@ class Comparison {
   readonly #regionsMax: number;
   readonly #walks = new Map<string, Walked>();
   readonly #principals: readonly string[];
+  readonly #workloads: ReadonlySet<string> | undefined;
   readonly #findings: Finding[] = [];
   #cut = false;
 
@@ -108,17 +111,18 @@ class Comparison {
     this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
     this.#principals = principalsOf(after).slice(0, PRINCIPALS_MAX);
+    this.#workloads = options.workloads;
   }
 
   run(): PolicyDiff {
     const pairs = this.#pairs();
     for (const pair of pairs) this.#compare(pair);
-    if (pairs.some(({ before, after }) => (before ?? after)?.declared !== undefined)) {
+    if (this.#workloads === undefined && pairs.some(({ before, after }) => (before ?? after)?.declared !== undefined)) {
       for (const subject of undeclaredSubjects(this.#before, this.#after)) {
         this.#compare({ name: subject.name, before: subject, after: subject });
       }
     }
-    this.#findings.push(...reachabilityFindings(this.#before, this.#after));
+    this.#findings.push(...reachabilityFindings(this.#before, this.#after, this.#workloads));
     let states = 0;
     let walks = 0;
     for (const walked of this.#walks.values()) {
@@ -137,8 +141,9 @@ class Comparison {
   }
 
   #pairs(): readonly Pair[] {
-    const names = [...new Set([...this.#before.names, ...this.#after.names])].sort();
-    if (names.length === 0) {
+    const all = [...new Set([...this.#before.names, ...this.#after.names])].sort();
+    const names = this.#workloads === undefined ? all : all.filter((name) => this.#workloads?.has(name));
+    if (all.length === 0) {
       return hypotheticalSubjects([this.#before.config, this.#after.config]).map((subject) => ({
         name: `${subject.namespace}/${subject.name}`,
         before: subject,

@@ -25,3 +25,7 @@ export { redundancy, type RedundantRule } from './redundancy.ts';
 export { blastRadius, connectivityMap, OUTSIDE, permissiveness } from './connectivity.ts';
 export type { Connection, Hop, Permissiveness, Reach } from './connectivity.ts';
 export { allCaptured, containment, emptiness, equivalence, type Containment } from './query.ts';
+export { planMigration } from './migration.ts';
+export type * from './migration-plan.ts';
+export { parseTraffic, UNKNOWN_CALLER, type ObservedCall } from './observed-traffic.ts';
+export { plaintextPolicies, type PlaintextPolicy } from './plaintext-policies.ts';

@@ -15,7 +15,7 @@ import {
   type RuleCubes,
   type Traffic,
 } from './access-program.ts';
-import { AtomTable, type SingleAttribute } from './atom.ts';
+import { AtomTable, type Atom, type SingleAttribute } from './atom.ts';
 import { walkJointly, type Walk } from './joint-walk.ts';
 import { LevelFactory } from './level.ts';
 import { literal } from './linear-pattern.ts';
@@ -133,11 +133,14 @@ export class AccessMap {
       if (normal === undefined) throw new MeshError('ERR_REQUEST_INVALID', `the path \`${path}\` cannot be normalised`);
       only('path', normal);
     }
-    if (principal === null) {
-      const any = this.#atoms.value('principal trustDomain *', 'any identity', () => [[ANY]]);
-      cubes.push([{ atom: this.#atoms.intern({ kind: 'text', name: 'principal' }, [any]), negated: false }]);
-    }
+    if (principal === null) cubes.push([{ atom: this.anyIdentity, negated: false }]);
     return cubes;
+  }
+
+  /** Whether the caller has proved an identity. */
+  get anyIdentity(): Atom {
+    const any = this.#atoms.value('principal trustDomain *', 'any identity', () => [[ANY]]);
+    return this.#atoms.intern({ kind: 'text', name: 'principal' }, [any]);
   }
 }
 

@@ -11,12 +11,9 @@ import type { PolicyRef } from '../core/events.ts';
 import type { Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import { selects } from '../istio/selector.ts';
-import { compileMesh, type CompiledMesh } from '../policy/compile-mesh.ts';
-import type { ClientTls } from '../policy/client-tls.ts';
-import { predictOutcome } from '../policy/outcome-prediction.ts';
-import { acceptedTrustDomains } from '../policy/peer-names.ts';
-import { istioSpiffeId, type Endpoint } from '../policy/service-endpoints.ts';
-import { isVisible, type RegisteredService } from '../policy/service-registry.ts';
+import { compileMesh } from '../policy/compile-mesh.ts';
+import { isVisible } from '../policy/service-registry.ts';
+import { callPassage, type CallPassage, type CallTarget } from './call-transport.ts';
 import type { Finding, FindingKind } from './finding.ts';
 import type { MeshSide, SideDecision } from './mesh-side.ts';
 
@@ -51,14 +48,12 @@ interface Caller {
   readonly workload: Workload;
 }
 
-/** One call on one side. */
-interface Passage {
-  readonly reached: boolean;
-  readonly tls: ClientTls;
-  readonly reason: string;
-}
-
-export function reachabilityFindings(before: MeshSide, after: MeshSide): readonly Finding[] {
+/** `servers` are `namespace/workload`; all where absent. */
+export function reachabilityFindings(
+  before: MeshSide,
+  after: MeshSide,
+  servers?: ReadonlySet<string>,
+): readonly Finding[] {
   if (transportText(before.config) === transportText(after.config)) return [];
   const meshes = { before: compileMesh(before.config), after: compileMesh(after.config) };
   const callers = callerGroups(before.config, after.config);
@@ -76,12 +71,13 @@ export function reachabilityFindings(before: MeshSide, after: MeshSide): readonl
             ({ workload }) => ref !== undefined && workload?.namespace === ref.namespace && workload.name === ref.name,
           );
         if (ref === undefined || oldEndpoint === undefined) continue;
+        if (servers?.has(`${ref.namespace}/${ref.name}`) === false) continue;
         const calls = callers
           .filter(({ workload }) => isVisible(service, workload.namespace) && isVisible(old, workload.namespace))
           .map((caller) => ({
             caller,
-            one: passage(meshes.before, caller.workload, { service: old, port, endpoint: oldEndpoint }),
-            two: passage(meshes.after, caller.workload, { service, port, endpoint }),
+            one: callPassage(meshes.before, caller.workload, { service: old, port, endpoint: oldEndpoint }),
+            two: callPassage(meshes.after, caller.workload, { service, port, endpoint }),
           }));
         findings.push(...findingsOf(calls, { service, port, endpoint, sides: { before, after } }));
       }
@@ -92,19 +88,13 @@ export function reachabilityFindings(before: MeshSide, after: MeshSide): readonl
 
 interface Call {
   readonly caller: Caller;
-  readonly one: Passage;
-  readonly two: Passage;
-}
-
-interface Place {
-  readonly service: RegisteredService;
-  readonly port: number;
-  readonly endpoint: Endpoint;
+  readonly one: CallPassage;
+  readonly two: CallPassage;
 }
 
 function findingsOf(
   calls: readonly Call[],
-  place: Place & { readonly sides: { readonly before: MeshSide; readonly after: MeshSide } },
+  place: CallTarget & { readonly sides: { readonly before: MeshSide; readonly after: MeshSide } },
 ): readonly Finding[] {
   const groups = new Map<string, Call[]>();
   for (const call of calls) {
@@ -133,7 +123,7 @@ function kindOf({ one, two }: Call): FindingKind | undefined {
 function finding(
   kind: FindingKind,
   { caller, one, two }: Call,
-  place: Place & { readonly who: string; readonly sides: { readonly before: MeshSide; readonly after: MeshSide } },
+  place: CallTarget & { readonly who: string; readonly sides: { readonly before: MeshSide; readonly after: MeshSide } },
 ): Finding {
   const { service, port, endpoint, who, sides } = place;
   const { namespace, name } = endpoint.workload ?? { namespace: endpoint.namespace, name: service.name };
@@ -157,7 +147,7 @@ function finding(
   };
 }
 
-function decisionOf({ reached, reason, tls }: Passage, side: MeshSide): SideDecision {
+function decisionOf({ reached, reason, tls }: CallPassage, side: MeshSide): SideDecision {
   const by: PolicyRef | undefined = tls.determinedBy === 'auto' ? tls.peerAuthentication : tls.determinedBy;
   const at = by === undefined ? undefined : side.positionOf(by);
   return {
@@ -166,46 +156,6 @@ function decisionOf({ reached, reason, tls }: Passage, side: MeshSide): SideDeci
     ...(by === undefined ? {} : { by }),
     ...(at === undefined ? {} : { at }),
   };
-}
-
-function passage(mesh: CompiledMesh, from: Workload, { service, port, endpoint }: Place): Passage {
-  const { settings } = mesh.config;
-  const tls = mesh.clientTls({ from, service, port, endpoint });
-  const certificate = (
-    namespace: string,
-    account: string,
-  ): { names: readonly string[]; root: string; validity: string } => ({
-    names: [istioSpiffeId(settings.trustDomain, namespace, account)],
-    root: 'mesh',
-    validity: 'valid',
-  });
-  const ref = endpoint.workload;
-  const server = ref === undefined ? undefined : mesh.workload(`${ref.namespace}/${ref.name}`);
-  const protocol = server === undefined ? 'unknown' : mesh.portProtocol(server, endpoint.port);
-  const mode = server === undefined ? 'PERMISSIVE' : mesh.peerAuthentication(server, endpoint.port).mode;
-  const anchors =
-    tls.mode === 'plaintext' || tls.mode === 'cluster_not_found' || tls.trust.kind === 'mesh' ? ['mesh'] : ['other'];
-  const outcome = predictOutcome({
-    caller: {
-      speaks: protocol === 'tcp' ? 'tcp' : 'http/1.1',
-      host: service.host,
-      sidecar: { tls, protocol, certificate: certificate(from.namespace, from.serviceAccount), anchors },
-    },
-    server:
-      server?.injected === true
-        ? {
-            sidecar: {
-              mode,
-              protocol,
-              certificate: certificate(server.namespace, server.serviceAccount),
-              anchors: ['mesh'],
-              trustDomains: acceptedTrustDomains(settings),
-            },
-          }
-        : {},
-  });
-  const at = server?.injected === true ? `server ${mode}` : 'server without sidecar';
-  return { reached: outcome.reached, tls, reason: `client ${tls.mode.replace('_', ' ')} (${tls.reason}), ${at}` };
 }
 
 /** One workload with a sidecar for every group of callers that may see different DestinationRules. */

@@ -39,6 +39,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'connectivity, assertions, dead rules, equivalence, blast radius, permissiveness',
     load: async () => (await import('./verbs/query.ts')).queryVerb,
   },
+  migrate: {
+    summary: 'plan the way from PERMISSIVE to STRICT under observed traffic',
+    load: async () => (await import('./verbs/migrate.ts')).migrateVerb,
+  },
   'tls-check': {
     summary: 'check that client and server TLS modes agree',
     load: async () => (await import('./verbs/tls-check.ts')).tlsCheckVerb,

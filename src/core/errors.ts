@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   ERR_FAULT_INVALID: 'a fault on a link was described wrongly',
   ERR_WIRE_BODY: 'a request body was cut off or is longer than its reader accepts',
   ERR_MESH_CLOSED: 'the mesh is closed',
+  ERR_TRAFFIC_INVALID: 'a line of observed traffic cannot be read',
   ERR_ANALYSIS_LIMIT: 'an exact analysis would take more steps than it may',
   ERR_USAGE: 'the command line was used wrongly',
 } as const;
