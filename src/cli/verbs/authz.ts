@@ -159,13 +159,16 @@ interface Answer {
   readonly wwwAuthenticate?: string;
 }
 
-/** Tokens first, then AuthorizationPolicies. CUSTOM, which comes before tokens, has no authorizer to ask here. */
+/** In the order of the filters: CUSTOM policies, tokens, the other AuthorizationPolicies. */
 async function answerOf(mesh: CompiledMesh, asked: AuthorizationRequest, options: AuthzOptions): Promise<Answer> {
   const at = options.at === undefined ? DEFAULT_EPOCH : parseInstant(options.at);
   const jwks = options.jwks === undefined ? undefined : await readText(options.jwks);
+  const program = mesh.authorization.program(asked.destination);
+  const refusal = program.admit(asked);
+  if (refusal !== undefined) return { decision: refusal, trace: refusal.trace };
   const result = await authenticateRequest(mesh, asked, { at, jwks });
   if ('decision' in result) return { ...result, trace: result.decision.trace };
-  return { decision: mesh.authorize(result.request), trace: mesh.trace(result.request) };
+  return { decision: program.decide(result.request, true), trace: program.trace(result.request, true) };
 }
 
 async function readText(file: string): Promise<string> {

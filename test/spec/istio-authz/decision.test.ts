@@ -322,6 +322,23 @@ describe('CUSTOM', () => {
     expect(decide([custom('authz', rules)], request, world('deny')).decision).toBe('allow');
   });
 
+  it('istio-authz/custom-10: what comes before tokens can be asked alone, and then is not asked again', () => {
+    const asked: string[] = [];
+    const externalAuthorizer = ({ name }: ExtAuthzProvider) => {
+      asked.push(name);
+      return 'allow' as const;
+    };
+    const config = meshWith([custom('authz', [{}]), policy({ rules: paths('/x') })], world('allow'));
+    const program = compileAuthorization(config, { externalAuthorizer }).program(http().destination);
+    expect(program.admit(http({ path: '/x' }))).toBeUndefined();
+    expect(program.decide(http({ path: '/x' }), true).decision).toBe('allow');
+    expect(program.decide(http({ path: '/y' }), true)).toMatchObject({ reason: 'no ALLOW policy matched' });
+    expect(asked).toEqual(['authz']);
+    expect(program.admit(http({ path: '/%00' }))).toMatchObject({ status: 400 });
+    const denying = compileAuthorization(config, { externalAuthorizer: () => 'deny' }).program(http().destination);
+    expect(denying.admit(http())).toMatchObject({ status: 403, trace: { detail: 'ext_authz_denied' } });
+  });
+
   it('istio-authz/custom-9: an authorizer may itself ask for decisions', () => {
     const config = meshWith([custom('authz', [{}]), policy({ rules: paths('/x') })], world('allow'));
     const inner = compileAuthorization(config, { externalAuthorizer: () => 'allow' });
