@@ -4,7 +4,7 @@
  */
 import { didYouMean, type PolicyRef } from '../core/index.ts';
 import { type ConfigPath, policyResources, refOf } from '../istio/index.ts';
-import { type CompiledMesh, explain } from '../policy/index.ts';
+import { type CompiledMesh, explain, policyAttaches } from '../policy/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
 import { type Target, TargetIndex } from '../sim/targets.ts';
 import { list } from './test-case.ts';
@@ -102,14 +102,10 @@ export class Judge {
       return determinedBy === undefined ? [] : [determinedBy];
     }
     if (asked === undefined || decision?.decision !== 'deny' || decision.status !== 403) return [];
-    return this.compiled.config.authorizationPolicies
-      .filter(({ spec, metadata }) => {
-        const { rootNamespace } = this.compiled.config.settings;
-        const reaches = metadata.namespace === target.workload.namespace || metadata.namespace === rootNamespace;
-        const labels = Object.entries(spec.selector?.matchLabels ?? {});
-        const selected = labels.every(([key, value]) => target.workload.labels[key] === value);
-        return (spec.action ?? 'ALLOW') === 'ALLOW' && reaches && selected;
-      })
+    const { authorizationPolicies, settings } = this.compiled.config;
+    return authorizationPolicies
+      .filter((policy) => (policy.spec.action ?? 'ALLOW') === 'ALLOW')
+      .filter((policy) => policyAttaches(policy, target.workload, settings.rootNamespace))
       .map(({ metadata }) => ({ kind: 'AuthorizationPolicy', namespace: metadata.namespace, name: metadata.name }));
   }
 
