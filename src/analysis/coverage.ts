@@ -11,7 +11,7 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { AuthorizationPolicy, AuthorizationRule } from '../istio/authorization-policy.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import { selects } from '../istio/selector.ts';
+import { policyAttaches } from '../policy/policy-attachment.ts';
 import { compileAuthorization, type CompiledAuthorization } from '../policy/compile-authorization.ts';
 import { type CompiledMesh, compileMesh } from '../policy/compile-mesh.ts';
 import { type CompiledRequestAuthentication, compileRequestAuthentication } from '../policy/request-authentication.ts';
@@ -277,14 +277,8 @@ class Probes {
     if (found === undefined) {
       const { rootNamespace } = this.#config.settings;
       const declared = this.#config.workloads.find((each) => each.namespace === namespace && each.name === workload);
-      const own = declared?.labels ?? labels ?? {};
-      found = this.#config.authorizationPolicies.filter(
-        ({ metadata, spec }) =>
-          (metadata.namespace === namespace || metadata.namespace === rootNamespace) &&
-          spec.targetRef === undefined &&
-          (spec.targetRefs ?? []).length === 0 &&
-          selects(spec.selector?.matchLabels, own),
-      );
+      const subject = { namespace, labels: declared?.labels ?? labels ?? {} };
+      found = this.#config.authorizationPolicies.filter((policy) => policyAttaches(policy, subject, rootNamespace));
       this.#selected.set(key, found);
     }
     return found;

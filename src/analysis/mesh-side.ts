@@ -9,6 +9,7 @@ import type { Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { ResourceOrigin, SourcePosition } from '../istio/resource.ts';
 import { selects } from '../istio/selector.ts';
+import { policyAttaches, targetsOf } from '../policy/policy-attachment.ts';
 import { AuthorizationProgram } from '../policy/authorization-program.ts';
 import { isPort } from '../policy/clause.ts';
 import { inboundPorts, type ProtocolClass } from '../policy/inbound-ports.ts';
@@ -57,6 +58,7 @@ export class MeshSide {
   readonly #keys: Map<string, number>;
   readonly #settingsKey: string;
   readonly #byNamespace = new Map<string, NamespacePolicies>();
+  readonly #targeted: AuthorizationPolicy[] = [];
   readonly #workloads: ReadonlyMap<string, Workload>;
   readonly #scoped = new Map<string, MeshConfig>();
   readonly #programs = new Map<string, AccessProgram>();
@@ -81,8 +83,11 @@ export class MeshSide {
   }
 
   #file(policy: AuthorizationPolicy): void {
-    const { spec, metadata } = policy;
-    if (spec.targetRef !== undefined || (spec.targetRefs ?? []).length > 0) return;
+    const { metadata } = policy;
+    if (targetsOf(policy).length > 0) {
+      this.#targeted.push(policy);
+      return;
+    }
     let group = this.#byNamespace.get(metadata.namespace);
     if (group === undefined) {
       group = new NamespacePolicies();
@@ -105,7 +110,8 @@ export class MeshSide {
     const { rootNamespace } = this.config.settings;
     const own = this.#byNamespace.get(namespace)?.selecting(labels) ?? [];
     const root = namespace === rootNamespace ? [] : (this.#byNamespace.get(rootNamespace)?.selecting(labels) ?? []);
-    const policies = root.length === 0 ? own : [...root, ...own];
+    const bound = this.#targeted.filter((policy) => policyAttaches(policy, { namespace, labels }, rootNamespace));
+    const policies = root.length === 0 && bound.length === 0 ? own : [...root, ...own, ...bound];
     // The order in which policies are written decides nothing.
     const key = policies
       .map((policy) => this.#keyOf(policy))

@@ -1,7 +1,8 @@
 /**
  * Everything that decides about one workload port, ready to be asked.
  *
- * Order, as in Envoy: CUSTOM, AUDIT, DENY, ALLOW; the first that refuses ends it. HTTP requests and raw connections have
+ * Order, as in Envoy: CUSTOM, AUDIT, DENY, ALLOW; the first that refuses ends it. Tokens are looked at between CUSTOM and
+ * the rest: who looks at them asks `admit` first, with the request as it arrived. HTTP requests and raw connections have
  * a pipeline each, since rules with HTTP attributes mean something else on a raw connection.
  * @module
  */
@@ -100,15 +101,24 @@ export class AuthorizationProgram {
 
   /**
    * Decides about an HTTP request, or about a raw connection where `request` is absent.
+   * @param admitted `admit` was asked already, with the request as it arrived, and had nothing against it
    * @throws MeshError `ERR_REQUEST_INVALID` for an IP address that is none, if a rule asks for it
    */
-  decide(attributes: RequestAttributes): Decision {
-    return this.#pipeline(attributes).decide(attributes);
+  decide(attributes: RequestAttributes, admitted: boolean = false): Decision {
+    return this.#pipeline(attributes).decide(attributes, admitted);
+  }
+
+  /**
+   * What refuses a request before its tokens are looked at: a path that cannot be normalised, a CUSTOM policy. Nothing
+   * where neither does.
+   */
+  admit(attributes: RequestAttributes): Decision | undefined {
+    return this.#pipeline(attributes).admit(attributes);
   }
 
   /** Everything that can be told about a decision, worked out at once; `decide` leaves out what costs time. */
-  trace(attributes: RequestAttributes): DecisionTrace {
-    return this.#pipeline(attributes).observed(attributes).trace;
+  trace(attributes: RequestAttributes, admitted: boolean = false): DecisionTrace {
+    return this.#pipeline(attributes).observed(attributes, admitted).trace;
   }
 
   #pipeline(attributes: RequestAttributes): Pipeline {
@@ -154,12 +164,12 @@ class Pipeline {
     this.#observing = this.#audit.rules.length > 0 || this.#shadowDeny !== undefined || this.#shadowAllow !== undefined;
   }
 
-  decide(attributes: RequestAttributes): Decision {
+  decide(attributes: RequestAttributes, admitted: boolean): Decision {
     // An external authorizer may ask this very program something: then the view cannot be shared.
     const view = this.#custom.length === 0 ? this.#view : new RequestView();
     if (!view.load(attributes, this.#settings.pathNormalization)) return BAD_PATH;
     if (this.#observing || this.#custom.length > 0 || view.pathChanged)
-      return this.#traced(this.#verdict(view), attributes);
+      return this.#traced(this.#verdict(view, admitted), attributes);
     const denied = this.#deny.first(view);
     if (denied !== undefined) return (this.#denied[denied.ordinal] ??= sharedDenial(denied));
     if (!this.#restricted) return NOT_RESTRICTED;
@@ -168,18 +178,25 @@ class Pipeline {
     return this.#traced(UNMATCHED, attributes);
   }
 
+  admit(attributes: RequestAttributes): Decision | undefined {
+    const view = new RequestView();
+    if (!view.load(attributes, this.#settings.pathNormalization)) return BAD_PATH;
+    const refusal = this.#customVerdict(view);
+    return refusal === undefined ? undefined : this.#traced(refusal, attributes);
+  }
+
   /** All there is to tell, from a fresh look at the request. */
-  observed(attributes: RequestAttributes): Pick<Decision, 'dryRun' | 'trace'> {
+  observed(attributes: RequestAttributes, admitted: boolean): Pick<Decision, 'dryRun' | 'trace'> {
     const view = new RequestView();
     if (!view.load(attributes, this.#settings.pathNormalization)) return { dryRun: [], trace: BAD_PATH.trace };
-    return this.#observe(this.#verdict(view), attributes);
+    return this.#observe(this.#verdict(view, admitted), attributes);
   }
 
   #traced(verdict: Verdict, attributes: RequestAttributes): Decision {
     return new TracedDecision(verdict.base, () => this.#observe(verdict, attributes));
   }
 
-  #verdict(view: RequestView): Verdict {
+  #customVerdict(view: RequestView): Verdict | undefined {
     for (const stage of this.#custom) {
       const refusal = customRefusal(stage, view, this.#ask);
       if (refusal === undefined) continue;
@@ -187,6 +204,12 @@ class Pipeline {
       const base = { decision: 'deny', status, determining: [rule.ref], reason } as const;
       return { base, detail, reached: 'CUSTOM', by: { rule, rules: stage.rules } };
     }
+    return undefined;
+  }
+
+  #verdict(view: RequestView, admitted: boolean): Verdict {
+    const refusal = admitted ? undefined : this.#customVerdict(view);
+    if (refusal !== undefined) return refusal;
     const denied = this.#deny.first(view);
     if (denied !== undefined) return { ...denial(denied), reached: 'DENY', by: { rule: denied, rules: this.#deny } };
     if (!this.#restricted) return { base: NOT_RESTRICTED, reached: 'ALLOW' };

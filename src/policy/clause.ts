@@ -161,7 +161,7 @@ function collect(list: ListToCompile, context: ClauseContext, into: Collected): 
   if (values === undefined || values.length === 0) return;
   const path = `${list.path}.${list.field}`;
   if (context.tcp && (key.startsWith(':') || key.startsWith('request.'))) {
-    into.faults.push({ path, key, message: 'needs HTTP and is ignored on a TCP connection' });
+    into.faults.push({ path, key, message: 'needs HTTP: on a TCP connection it cannot be used' });
     return;
   }
   const { matcher, faults } = matcherOf(key, values, context);

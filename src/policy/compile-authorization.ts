@@ -2,7 +2,6 @@
  * AuthorizationPolicies of a mesh, compiled: which of them select a workload, and a program for each workload port,
  * built when it is first asked.
  *
- * Models sidecars: policies with `targetRefs` belong to gateways and waypoints and are left out.
  * Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
  * @module
  */
@@ -11,12 +10,12 @@ import type { PolicyRef, WorkloadRef } from '../core/events.ts';
 import { didYouMean } from '../core/suggest.ts';
 import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import { selects } from '../istio/selector.ts';
 import { AuthorizationProgram } from './authorization-program.ts';
 import { isPort } from './clause.ts';
 import type { Decision, DecisionTrace } from './decision.ts';
 import { isDryRun } from './dry-run.ts';
 import type { ExternalAuthorizer } from './external-authorizer.ts';
+import { policyAttaches } from './policy-attachment.ts';
 import { groupPolicies } from './policy-groups.ts';
 import type { AuthorizationRequest, DestinationAttributes } from './request.ts';
 import { refOf } from './resource-order.ts';
@@ -84,8 +83,7 @@ export class CompiledAuthorization {
   constructor(config: MeshConfig, options: AuthorizationOptions) {
     for (const policy of config.authorizationPolicies) refuseCustomDryRun(policy);
     this.#config = config;
-    const sidecarPolicies = config.authorizationPolicies.filter(isForSidecars);
-    this.#byNamespace = groupPolicies(sidecarPolicies, (policy) => policy.metadata.namespace);
+    this.#byNamespace = groupPolicies(config.authorizationPolicies, (policy) => policy.metadata.namespace);
     const { settings } = config;
     const { externalAuthorizer } = options;
     this.#build = (policies, port) =>
@@ -165,7 +163,8 @@ export class CompiledAuthorization {
     const { rootNamespace } = this.#config.settings;
     const own = this.#byNamespace.get(namespace) ?? [];
     const root = namespace === rootNamespace ? [] : (this.#byNamespace.get(rootNamespace) ?? []);
-    const policies = [...root, ...own].filter(({ spec }) => selects(spec.selector?.matchLabels, labels));
+    const subject = { namespace, labels };
+    const policies = [...root, ...own].filter((policy) => policyAttaches(policy, subject, rootNamespace));
     return new SelectedPolicies(policies, this.#build);
   }
 
@@ -187,10 +186,6 @@ function refuseCustomDryRun(policy: AuthorizationPolicy): void {
     `AuthorizationPolicy \`${namespace}/${name}\`: a CUSTOM policy cannot be in dry run`,
     at === undefined ? {} : { details: { file: at.file, line: at.line, column: at.column } },
   );
-}
-
-function isForSidecars({ spec }: AuthorizationPolicy): boolean {
-  return spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0;
 }
 
 function portsNamed(policy: AuthorizationPolicy): readonly number[] {

@@ -6,6 +6,7 @@
  * Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage
  * @module
  */
+import type { Decision } from './decision.ts';
 
 /** An answer of the caller's own sidecar. */
 export interface LocalAnswer {
@@ -18,7 +19,12 @@ export interface LocalAnswer {
 const UPSTREAM_ERROR = 'upstream connect error or disconnect/reset before headers.';
 const BEFORE_RESPONSE = 'upstream_reset_before_response_started';
 
-export const RBAC_DENIED = 'RBAC: access denied';
+const RBAC_DENIED = 'RBAC: access denied';
+
+/** The body of a refusal by policy: RBAC's words, and none where an external authorizer or the path was at fault. */
+export function denialBody({ trace }: Pick<Decision, 'trace'>): string {
+  return trace.detail?.startsWith('rbac_access_denied') === true ? RBAC_DENIED : '';
+}
 
 /** The server closed a connection that was ready. */
 export const CONNECTION_TERMINATION: LocalAnswer = Object.freeze({

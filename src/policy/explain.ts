@@ -51,8 +51,10 @@ function nearest({ decision, determining, status }: Decision, trace: DecisionTra
     return unmatched ? ['no ALLOW policy has a rule: nothing can match'] : [];
   }
   const count = miss.failed.length === 1 ? 'one clause fails' : `${miss.failed.length} clauses fail`;
+  const dropped = miss.failed.some(({ message }) => message !== undefined);
   return [
     `nearest ALLOW rule: ${policyName(miss.policy)} rules[${miss.policy.rule ?? 0}], ${count}`,
+    ...(dropped ? ['  a list that cannot be used leaves an ALLOW rule out as a whole'] : []),
     ...miss.failed.flatMap((clause) => [`  ${clause.path}: ${found(clause)}`, `    to allow it: ${advice(clause)}`]),
   ];
 }

@@ -17,6 +17,7 @@ export * from './client-tls.ts';
 export * from './destination-rule-lookup.ts';
 export * from './inbound-ports.ts';
 export * from './peer-authentication.ts';
+export * from './policy-attachment.ts';
 export * from './service-endpoints.ts';
 export * from './service-registry.ts';
 export * from './compile-mesh.ts';

@@ -15,17 +15,26 @@ const NEAR_MISSES_MAX = 5;
 
 type Clauses = Pick<RuleDraft, 'ref' | 'conditions' | 'sources' | 'operations'>;
 
+interface Attempt {
+  readonly rule: Clauses;
+  readonly faults: readonly ClauseFault[];
+  readonly failing: readonly Clause[];
+}
+
+/** Edits are worked out only for those that are told. */
 export function nearMisses(rules: RuleSet, view: RequestView): readonly NearMiss[] {
-  const dropped = rules.dropped.map((draft) => ({
-    policy: draft.ref,
-    failed: [...draft.faults.map(unusable), ...failedClauses(draft, view, rules)],
-  }));
-  const tried = rules.rules.map((rule) => ({ policy: rule.ref, failed: failedClauses(rule, view, rules) }));
+  const tried = rules.rules.map((rule) => ({ rule, faults: [], failing: failingClauses(rule, view) }));
+  const dropped = rules.dropped.map((rule) => ({ rule, faults: rule.faults, failing: failingClauses(rule, view) }));
+  const size = ({ faults, failing }: Attempt): number => faults.length + failing.length;
+  // Sorting is stable: of equals the first in Istio's order comes first, and rules that take part before others.
   return [...tried, ...dropped]
-    .map((miss, order) => ({ miss, order }))
-    .sort((a, b) => a.miss.failed.length - b.miss.failed.length || a.order - b.order)
+    .sort((a, b) => size(a) - size(b))
     .slice(0, NEAR_MISSES_MAX)
-    .map(({ miss }) => miss);
+    .map(({ rule, faults, failing }) => {
+      const context = contextOf(rule, view, rules);
+      const failed = failing.map((clause) => ({ ...compared(clause, view), edit: editOf(clause, view, context) }));
+      return { policy: rule.ref, failed: [...faults.map(unusable), ...failed] };
+    });
 }
 
 /** The lists by which a rule that matches the request does so: the first alternative that holds, and the conditions. */
@@ -39,14 +48,10 @@ export function matchedClauses(rule: CompiledRule, view: RequestView, rules: Rul
   }));
 }
 
-function failedClauses(rule: Clauses, view: RequestView, rules: RuleSet): readonly FailedClause[] {
+/** Of the alternatives those that fail in the fewest lists. */
+function failingClauses({ sources, operations, conditions }: Clauses, view: RequestView): readonly Clause[] {
   const failing = (clauses: readonly Clause[]): readonly Clause[] => clauses.filter((clause) => !clause.holds(view));
-  const context = contextOf(rule, view, rules);
-  return [
-    ...fewest(rule.sources.map(failing)),
-    ...fewest(rule.operations.map(failing)),
-    ...failing(rule.conditions),
-  ].map((clause) => ({ ...compared(clause, view), edit: editOf(clause, view, context) }));
+  return [...fewest(sources.map(failing)), ...fewest(operations.map(failing)), ...failing(conditions)];
 }
 
 /** Programs know a port only where some rule names it: the request knows its own. */

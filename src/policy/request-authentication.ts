@@ -16,7 +16,6 @@ import type { PolicyRef } from '../core/events.ts';
 import type { Instant } from '../core/time.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { JwtRule, RequestAuthentication } from '../istio/request-authentication.ts';
-import { selects } from '../istio/selector.ts';
 import { KeySet } from './jwks.ts';
 import { extractTokens, MutableRequest, outputHeaders } from './jwt-extraction.ts';
 import {
@@ -30,6 +29,7 @@ import {
   type ParsedJwt,
 } from './jwt-token.ts';
 import type { WorkloadSubject } from './peer-authentication.ts';
+import { policyAttaches } from './policy-attachment.ts';
 import type { Json, RequestAuthAttributes } from './request.ts';
 import { compareByAge, compareText, refOf } from './resource-order.ts';
 
@@ -103,7 +103,7 @@ export function compileRequestAuthentication(
     return known;
   };
   const applied = (workload: WorkloadSubject): readonly RequestAuthentication[] =>
-    policies.filter((policy) => attaches(policy, workload, rootNamespace));
+    policies.filter((policy) => policyAttaches(policy, workload, rootNamespace));
 
   return {
     applied: (workload) => applied(workload).map(refOf),
@@ -117,23 +117,6 @@ export function compileRequestAuthentication(
       return fault === undefined ? verification.passed() : refusal(request, fault);
     },
   };
-}
-
-function attaches(
-  { metadata, spec }: RequestAuthentication,
-  workload: WorkloadSubject,
-  rootNamespace: string,
-): boolean {
-  if (metadata.namespace !== workload.namespace && metadata.namespace !== rootNamespace) return false;
-  const targets = spec.targetRefs ?? (spec.targetRef === undefined ? [] : [spec.targetRef]);
-  if (targets.length === 0) return selects(spec.selector?.matchLabels, workload.labels);
-  // Sidecars ignore policies that are bound to a Gateway, Service or GatewayClass.
-  const gateway = workload.labels['gateway.networking.k8s.io/gateway-name'];
-  return (
-    gateway !== undefined &&
-    metadata.namespace === workload.namespace &&
-    targets.some(({ kind, name }) => kind === 'Gateway' && name === gateway)
-  );
 }
 
 function isCorsPreflight({ method, headers }: TokenRequest): boolean {

@@ -33,10 +33,15 @@ export function portPolicy(
       if (chain.terminatesTls) return chain.protocol === 'http' ? 'mtls-http' : 'mtls-tcp';
       return unterminated(chain.protocol, flight);
     },
-    decide: (request) => program.decide(request),
+    decide: (request, admitted) => program.decide(request, admitted),
     ...(authentication.applied(workload).length === 0
       ? {}
-      : { authenticate: (request) => authentication.authenticate(workload, request) }),
+      : {
+          tokens: {
+            admit: (request) => program.admit(request),
+            authenticate: (request) => authentication.authenticate(workload, request),
+          },
+        }),
     // A path that cannot be normalised was refused before it gets here.
     normalize: (path) => (normalizePath(path, normalization) ?? path) + queryOf(path),
   };

@@ -17,7 +17,7 @@ import {
   type OutcomeQuestion,
   predictOutcome,
   type PredictedOutcome,
-  RBAC_DENIED,
+  denialBody,
   type RefusedRequest,
 } from '../policy/index.ts';
 import { Certificate, CLOCK_SKEW_GRACE_MS } from '../pki/index.ts';
@@ -152,7 +152,7 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
   const decision = compiled.authorize(asked);
   const by = { decidedBy: decision.determining, reason: decision.reason, asked, decision };
   if (decision.decision === 'allow') return { ...base, ...by, result: 'allow', status, flags, details, body: '' };
-  const body = decision.status === 403 ? RBAC_DENIED : '';
+  const body = denialBody(decision);
   const denied = deniedOutcome(questionOf(input), predicted, { status: decision.status, body });
   return {
     ...base,

@@ -9,13 +9,14 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Instant } from '../core/index.ts';
-import type {
-  AuthenticatedRequest,
-  AuthorizationRequest,
-  Decision,
-  RefusedRequest,
-  RequestAuthAttributes,
-  TokenRequest,
+import {
+  type AuthenticatedRequest,
+  type AuthorizationRequest,
+  type Decision,
+  denialBody,
+  type RefusedRequest,
+  type RequestAuthAttributes,
+  type TokenRequest,
 } from '../policy/index.ts';
 import {
   connectTo,
@@ -38,11 +39,18 @@ import type { Writable } from './writable.ts';
 /** What the configuration says about one workload port. Replaced as a whole when the configuration changes. */
 export interface PortPolicy {
   chain(flight: FirstFlight): FilterChain;
-  decide(request: AuthorizationRequest): Decision;
+  /** @param admitted `tokens.admit` was asked before */
+  decide(request: AuthorizationRequest, admitted?: boolean): Decision;
   /** The path that is matched and forwarded. */
   normalize(path: string): string;
   /** Absent where no RequestAuthentication selects the workload. */
-  readonly authenticate?: (request: TokenRequest) => Promise<AuthenticatedRequest | RefusedRequest>;
+  readonly tokens?: TokenFilter;
+}
+
+interface TokenFilter {
+  /** What refuses a request before its tokens are looked at, or nothing. */
+  admit(request: AuthorizationRequest): Decision | undefined;
+  authenticate(request: TokenRequest): Promise<AuthenticatedRequest | RefusedRequest>;
 }
 
 export interface ServerSidecarOptions {
@@ -90,8 +98,8 @@ interface Passing {
 
 type Peer = AuthorizationRequest & Required<Pick<AuthorizationRequest, 'source'>>;
 
-const RBAC_DENIED = 'RBAC: access denied';
 const NO_DETAILS = 'via_upstream';
+const FORBIDDEN = 403;
 
 export class ServerSidecar implements AsyncDisposable {
   readonly #options: ServerSidecarOptions;
@@ -145,7 +153,7 @@ export class ServerSidecar implements AsyncDisposable {
   }
 
   #onHttp(exchange: InboundExchange): void | Promise<void> {
-    const { policy: read, ledger, now } = this.#options;
+    const { policy: read, ledger } = this.#options;
     const { connection } = exchange;
     const known = connection.source === undefined ? undefined : ledger.find(exchange.headers['x-request-id']);
     if (known) known.connection = connection;
@@ -163,22 +171,31 @@ export class ServerSidecar implements AsyncDisposable {
       this.#report(passing, { status, details, decision: undefined });
       return undefined;
     }
-    if (policy.authenticate === undefined) return this.#authorize(passing, policy);
-    const { method, path, host } = exchange;
-    const asked = { method, path, headers, now: now(), ...(host === undefined ? {} : { host }) };
-    return policy.authenticate(asked).then((verdict) => {
+    return policy.tokens === undefined
+      ? this.#authorize(passing, policy)
+      : this.#authenticate(passing, policy, policy.tokens);
+  }
+
+  #authenticate(passing: Passing, policy: PortPolicy, tokens: TokenFilter): void | Promise<void> {
+    const { exchange, record, headers, path } = passing;
+    const arrived = this.#attributes(passing);
+    const refusal = tokens.admit(arrived);
+    if (refusal !== undefined) return this.#refuse(passing, arrived, refusal);
+    const { method, host } = exchange;
+    const asked = { method, path, headers, now: this.#options.now(), ...(host === undefined ? {} : { host }) };
+    return tokens.authenticate(asked).then((verdict) => {
       if (verdict.ok) {
-        return this.#authorize(
-          {
-            ...passing,
-            headers: withChanges(headers, verdict.headersToRemove, verdict.headersToAdd),
-            path: verdict.path ?? path,
-            ...(verdict.auth === undefined ? {} : { auth: verdict.auth }),
-          },
-          policy,
-        );
+        const { headersToRemove, headersToAdd, auth } = verdict;
+        const changed = withChanges(headers, headersToRemove, headersToAdd);
+        const read = {
+          ...passing,
+          headers: changed,
+          path: verdict.path ?? path,
+          ...(auth === undefined ? {} : { auth }),
+        };
+        return this.#authorize(read, policy, true);
       }
-      if (known) known.details = verdict.detail;
+      if (record) record.details = verdict.detail;
       const { status, body, detail, wwwAuthenticate } = verdict;
       exchange.reply(localReply(headers, { status, body, headers: { 'www-authenticate': wwwAuthenticate } }));
       this.#report(passing, { status, details: detail, decision: undefined });
@@ -191,26 +208,32 @@ export class ServerSidecar implements AsyncDisposable {
     return withHeader(headers, 'x-request-id', this.#options.requestId());
   }
 
-  #authorize(passing: Passing, policy: PortPolicy): void | Promise<void> {
-    const { exchange, record, headers } = passing;
+  #authorize(passing: Passing, policy: PortPolicy, admitted: boolean = false): void | Promise<void> {
+    const { record } = passing;
     const asked = this.#attributes(passing);
-    const decision = policy.decide(asked);
+    const decision = policy.decide(asked, admitted);
+    if (decision.decision === 'deny') return this.#refuse(passing, asked, decision);
     if (record) {
       record.asked = asked;
       record.decision = decision;
     }
-    if (decision.decision === 'deny') {
-      const { status } = decision;
-      exchange.reply(localReply(headers, { status, body: status === FORBIDDEN ? RBAC_DENIED : '' }));
-      this.#report(passing, { status, details: decision.trace.detail ?? decision.reason, decision });
-      return undefined;
-    }
-    const { auth } = passing;
+    const { exchange, headers, auth } = passing;
     const path = policy.normalize(passing.path);
     return this.#serve(
       auth === undefined ? { exchange, record, headers, path } : { exchange, record, headers, path, auth },
       decision,
     );
+  }
+
+  #refuse(passing: Passing, asked: AuthorizationRequest, decision: Decision): void {
+    const { exchange, record, headers } = passing;
+    if (record) {
+      record.asked = asked;
+      record.decision = decision;
+    }
+    const { status } = decision;
+    exchange.reply(localReply(headers, { status, body: denialBody(decision) }));
+    this.#report(passing, { status, details: decision.trace.detail ?? decision.reason, decision });
   }
 
   #attributes({ exchange, headers, path, auth }: Passing): AuthorizationRequest {
@@ -339,6 +362,5 @@ function bareChain(application: ApplicationPort): Pick<PortPolicy, 'chain'> {
   return application.inProcess === undefined ? { chain: () => 'passthrough' } : application;
 }
 
-const FORBIDDEN = 403;
 const NO_UPSTREAM =
   'upstream connect error or disconnect/reset before headers. reset reason: remote connection failure';

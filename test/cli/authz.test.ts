@@ -205,6 +205,33 @@ describe('authz --from --to', () => {
     }
   });
 
+  it('asks --ext-authz in the place of external authorizers', async () => {
+    const mesh = JSON.stringify({
+      extensionProviders: [{ name: 'opa', envoyExtAuthzGrpc: { service: 'opa.shop.svc.cluster.local', port: 9191 } }],
+    });
+    const settings = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'istio', namespace: 'istio-system' },
+      data: { mesh },
+    };
+    const spec = { action: 'CUSTOM', provider: { name: 'opa' }, rules: [{}] };
+    const custom = { ...PEER, kind: 'AuthorizationPolicy', metadata: { name: 'ext', namespace: 'shop' }, spec };
+    const file = join(folder, 'opa.yaml');
+    await writeFile(file, [settings, custom].map((each) => JSON.stringify(each)).join('\n---\n'));
+    try {
+      expect((await authz(...ASK, '--path', '/api/x')).stdout).toContain('has nobody to answer for it');
+      expect((await authz(...ASK, '--path', '/api/x', '--ext-authz', 'deny')).stdout).toContain(
+        'access log: ext_authz_denied',
+      );
+      expect((await authz(...ASK, '--path', '/api/x', '--ext-authz', 'allow')).stdout).toContain(
+        'matched ALLOW policy',
+      );
+    } finally {
+      await rm(file);
+    }
+  });
+
   it('warns that a plaintext connection to a STRICT port never meets a policy', async () => {
     const warnings: string[] = [];
     vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => warnings.push(String(chunk)) > 0);

@@ -227,6 +227,9 @@ const rules: fc.Arbitrary<readonly AuthorizationRule[]> = fc.oneof(
   { weight: 1, arbitrary: fc.array(rule, { minLength: 12, maxLength: 40 }) },
 );
 
+const GATEWAY = { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'g' };
+const GATEWAY_POD = { app: 'httpbin', 'gateway.networking.k8s.io/gateway-name': 'g' };
+
 const policy: fc.Arbitrary<AuthorizationPolicy> = fc
   .record({
     action: fc.constantFrom('ALLOW', 'ALLOW', 'ALLOW', 'DENY', 'DENY', 'AUDIT', 'CUSTOM', undefined),
@@ -240,10 +243,11 @@ const policy: fc.Arbitrary<AuthorizationPolicy> = fc
       { matchLabels: { app: 'curl' } },
       {},
     ),
-    targetRef: fc.constantFrom(undefined, undefined, undefined, { kind: 'Gateway', name: 'g' }),
+    targetRef: fc.constantFrom(undefined, undefined, undefined, GATEWAY),
+    targetRefs: fc.constantFrom(undefined, undefined, undefined, undefined, [], [{ ...GATEWAY, name: 'h' }, GATEWAY]),
     dryRun: fc.constantFrom(undefined, undefined, undefined, 'true', 'false', 'yes'),
   })
-  .map(({ action, provider, namespace, selector, targetRef, dryRun, rules: list }) => {
+  .map(({ action, provider, namespace, selector, targetRef, targetRefs, dryRun, rules: list }) => {
     const custom = action === 'CUSTOM';
     return authorizationPolicy(
       {
@@ -251,6 +255,7 @@ const policy: fc.Arbitrary<AuthorizationPolicy> = fc
         ...(custom ? { provider: { name: provider } } : {}),
         ...(selector === undefined ? {} : { selector }),
         ...(targetRef === undefined ? {} : { targetRef }),
+        ...(targetRefs === undefined ? {} : { targetRefs }),
         rules: list,
       },
       { namespace, annotations: dryRun === undefined || custom ? {} : { 'istio.io/dry-run': dryRun } },
@@ -344,7 +349,7 @@ const http: fc.Arbitrary<HttpAttributes> = fc
 
 export const request: fc.Arbitrary<AuthorizationRequest> = fc
   .record({
-    labels: fc.constantFrom(undefined, undefined, undefined, { app: 'curl', v: '1' }, { app: 'httpbin' }),
+    labels: fc.constantFrom(undefined, undefined, undefined, { app: 'curl', v: '1' }, GATEWAY_POD),
     namespace: fc.constantFrom('foo', 'foo', 'bar', 'istio-system', 'mesh'),
     port: fc.constantFrom(8080, 9000, 80, 81),
     source: sparse<NonNullable<AuthorizationRequest['source']>>({

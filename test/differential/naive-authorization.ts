@@ -80,14 +80,21 @@ function dryRun(policy: AuthorizationPolicy): boolean {
   return ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(policy.metadata.annotations['istio.io/dry-run'] ?? '');
 }
 
-/** Workload namespace and root namespace; labels a subset of the Pod's; nothing that has targetRefs. */
+const GATEWAY_NAME = 'gateway.networking.k8s.io/gateway-name';
+
+/** Workload namespace and root namespace; labels a subset of the Pod's; targetRefs only where they name the Pod's Gateway. */
 function selectedPolicies({ config, request }: World): readonly AuthorizationPolicy[] {
   const { namespace, workload, labels } = request.destination;
   const declared = config.workloads.find((w) => w.namespace === namespace && w.name === workload);
   const pod = declared?.labels ?? labels ?? {};
   return config.authorizationPolicies.filter((p) => {
     if (p.metadata.namespace !== namespace && p.metadata.namespace !== config.settings.rootNamespace) return false;
-    if (p.spec.targetRef !== undefined || (p.spec.targetRefs ?? []).length > 0) return false;
+    const refs = [...(p.spec.targetRefs ?? [])];
+    if (refs.length === 0 && p.spec.targetRef !== undefined) refs.push(p.spec.targetRef);
+    if (refs.length > 0) {
+      const mine = refs.filter((ref) => ref.kind === 'Gateway' && ref.group === 'gateway.networking.k8s.io');
+      return p.metadata.namespace === namespace && mine.some((ref) => ref.name === pod[GATEWAY_NAME]);
+    }
     return Object.entries(p.spec.selector?.matchLabels ?? {}).every(([k, v]) => pod[k] === v);
   });
 }

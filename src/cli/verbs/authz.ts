@@ -34,6 +34,7 @@ interface AuthzOptions {
   readonly host?: string;
   readonly header?: readonly string[];
   readonly claim?: readonly string[];
+  readonly extAuthz?: 'allow' | 'deny' | 'error';
   readonly jwks?: string;
   readonly at?: string;
   readonly ip?: string;
@@ -52,7 +53,8 @@ ports (the container's, not the Service's); the first one where none is given. A
 where it starts with [ or {.
 
 A token in --header or in the query is judged by the RequestAuthentications of the manifests at the instant --at. With
---claim, and in --requests, what an accepted token says is given instead.
+--claim, and in --requests, what an accepted token says is given instead. External authorizers count as unreachable unless
+--ext-authz answers for them.
 
 A line of --requests: {"id":"1","destination":{"workload":"api","namespace":"default","port":8080},
   "source":{"principal":"cluster.local/ns/default/sa/web","ip":"10.0.0.5"},"request":{"method":"GET","path":"/"}}
@@ -89,6 +91,13 @@ export function authzVerb(program: Command): void {
     .option('--sni <name>', 'server name of the TLS handshake')
     .option('--plaintext', 'the caller proves no identity')
     .option('--tcp', 'a raw TCP connection, no HTTP request')
+    .addOption(
+      new Option('--ext-authz <answer>', 'what the providers of CUSTOM policies answer').choices([
+        'allow',
+        'deny',
+        'error',
+      ]),
+    )
     .addOption(new Option('--expect <decision>', 'exit with 1 unless this is the decision').choices(['allow', 'deny']))
     .addOption(
       new Option('-o, --output <format>', 'output format').choices(['table', 'wide', 'json', 'yaml']).default('table'),
@@ -111,12 +120,12 @@ async function authz(options: AuthzOptions): Promise<number> {
   return authorizeLines(mesh.authorization, { input: linesOf(options.requests), output: process.stdout });
 }
 
-async function compiledMesh({ filename }: AuthzOptions): Promise<CompiledMesh> {
+async function compiledMesh({ filename, extAuthz }: AuthzOptions): Promise<CompiledMesh> {
   const config = await loadManifests(filename);
   for (const { policy, path, message } of authorizationWarnings(config)) {
     process.stderr.write(`warning: AuthorizationPolicy ${policy.namespace}/${policy.name}: ${path}: ${message}\n`);
   }
-  return compileMesh(config);
+  return compileMesh(config, extAuthz === undefined ? {} : { externalAuthorizer: () => extAuthz });
 }
 
 const CHUNK_BYTES = 1 << 20;
@@ -159,13 +168,16 @@ interface Answer {
   readonly wwwAuthenticate?: string;
 }
 
-/** Tokens first, then AuthorizationPolicies. CUSTOM, which comes before tokens, has no authorizer to ask here. */
+/** In the order of the filters: CUSTOM policies, tokens, the other AuthorizationPolicies. */
 async function answerOf(mesh: CompiledMesh, asked: AuthorizationRequest, options: AuthzOptions): Promise<Answer> {
   const at = options.at === undefined ? DEFAULT_EPOCH : parseInstant(options.at);
   const jwks = options.jwks === undefined ? undefined : await readText(options.jwks);
+  const program = mesh.authorization.program(asked.destination);
+  const refusal = program.admit(asked);
+  if (refusal !== undefined) return { decision: refusal, trace: refusal.trace };
   const result = await authenticateRequest(mesh, asked, { at, jwks });
   if ('decision' in result) return { ...result, trace: result.decision.trace };
-  return { decision: mesh.authorize(result.request), trace: mesh.trace(result.request) };
+  return { decision: program.decide(result.request, true), trace: program.trace(result.request, true) };
 }
 
 async function readText(file: string): Promise<string> {

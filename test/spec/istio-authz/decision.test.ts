@@ -61,11 +61,32 @@ describe('which policies select a workload', () => {
     expect(decide([policy({}, { namespace: 'mesh' })], http(), { settings }).decision).toBe('deny');
   });
 
+  const target = (name: string, more: object = {}) => ({
+    group: 'gateway.networking.k8s.io',
+    kind: 'Gateway',
+    name,
+    ...more,
+  });
+
   it('istio-authz/gotcha-78: sidecars ignore policies with targetRefs', () => {
-    const gateway = { kind: 'Gateway', name: 'gw' };
-    expect(decide([policy({ targetRef: gateway })], http()).decision).toBe('allow');
-    expect(decide([policy({ targetRefs: [gateway] })], http()).decision).toBe('allow');
+    expect(decide([policy({ targetRef: target('gw') })], http()).decision).toBe('allow');
+    expect(decide([policy({ targetRefs: [target('gw')] })], http()).decision).toBe('allow');
     expect(decide([policy({ targetRefs: [] })], http()).decision).toBe('deny');
+  });
+
+  it('istio-authz/scope-6: targetRefs bind the Pods of the Gateway they name, in its own namespace', () => {
+    const at = (spec: AuthorizationPolicySpec, meta = {}): string => {
+      const labels = { 'gateway.networking.k8s.io/gateway-name': 'gw', app: 'x' };
+      return decide([policy(spec, meta)], { ...http(), destination: { namespace: 'foo', labels, port: 80 } }).decision;
+    };
+    expect(at({ targetRef: target('gw') })).toBe('deny');
+    expect(at({ targetRefs: [target('other'), target('gw')] })).toBe('deny');
+    expect(at({ targetRef: target('gw'), targetRefs: [] })).toBe('deny');
+    expect(at({ targetRefs: [target('other')] })).toBe('allow');
+    expect(at({ targetRefs: [target('gw')] }, ROOT)).toBe('allow');
+    expect(at({ targetRefs: [target('gw', { kind: 'Service', group: '' })] })).toBe('allow');
+    expect(at({ selector: { matchLabels: { app: 'x' } } })).toBe('deny');
+    expect(at({ selector: { matchLabels: { app: 'x' } } }, ROOT)).toBe('deny');
   });
 
   it('istio-authz/scope-5: labels stand in for a workload that no manifest declares', () => {
@@ -320,6 +341,23 @@ describe('CUSTOM', () => {
     const rules = [{ when: [{ key: 'request.auth.claims[a]', values: ['b'] }] }];
     const request = http({ auth: { claims: { a: 'b' } } });
     expect(decide([custom('authz', rules)], request, world('deny')).decision).toBe('allow');
+  });
+
+  it('istio-authz/custom-10: what comes before tokens can be asked alone, and then is not asked again', () => {
+    const asked: string[] = [];
+    const externalAuthorizer = ({ name }: ExtAuthzProvider) => {
+      asked.push(name);
+      return 'allow' as const;
+    };
+    const config = meshWith([custom('authz', [{}]), policy({ rules: paths('/x') })], world('allow'));
+    const program = compileAuthorization(config, { externalAuthorizer }).program(http().destination);
+    expect(program.admit(http({ path: '/x' }))).toBeUndefined();
+    expect(program.decide(http({ path: '/x' }), true).decision).toBe('allow');
+    expect(program.decide(http({ path: '/y' }), true)).toMatchObject({ reason: 'no ALLOW policy matched' });
+    expect(asked).toEqual(['authz']);
+    expect(program.admit(http({ path: '/%00' }))).toMatchObject({ status: 400 });
+    const denying = compileAuthorization(config, { externalAuthorizer: () => 'deny' }).program(http().destination);
+    expect(denying.admit(http())).toMatchObject({ status: 403, trace: { detail: 'ext_authz_denied' } });
   });
 
   it('istio-authz/custom-9: an authorizer may itself ask for decisions', () => {

@@ -255,9 +255,54 @@ describe('istio-live/ext-authz', () => {
       externalAuthorizer: (provider, { request }) =>
         provider.name === 'opa' && request?.headers?.['x-ok'] === 'yes' ? 'allow' : 'deny',
     });
-    expect(await mesh.request({ ...CALL, path: '/x' })).toMatchObject({ status: 403, details: 'ext_authz_denied' });
+    const refused = { status: 403, details: 'ext_authz_denied', body: '' };
+    expect(await mesh.request({ ...CALL, path: '/x' })).toMatchObject(refused);
+    expect(mesh.predict({ ...CALL, path: '/x' })).toMatchObject(refused);
     expect(await mesh.request({ ...CALL, path: '/x', headers: { 'x-ok': 'yes' } })).toMatchObject({ status: 200 });
     expect(await mesh.request({ ...CALL, path: '/y' })).toMatchObject({ status: 200 });
+  });
+});
+
+describe('istio-live/filter-order', () => {
+  const settings = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'istio', namespace: 'istio-system' },
+    data: {
+      mesh: JSON.stringify({
+        extensionProviders: [
+          { name: 'opa', envoyExtAuthzGrpc: { service: 'opa.default.svc.cluster.local', port: 9191 } },
+        ],
+      }),
+    },
+  });
+  const custom = document('AuthorizationPolicy', 'security', {
+    ...API,
+    action: 'CUSTOM',
+    provider: { name: 'opa' },
+    rules: [{ when: [{ key: 'request.headers[authorization]', values: ['Bearer *'] }] }],
+  });
+  const start = (verdict: 'allow' | 'deny') =>
+    Mesh.start({ yaml: pair(settings, custom, authentication), externalAuthorizer: () => verdict });
+  const bearer = (text: string) => ({ ...CALL, headers: { authorization: `Bearer ${text}` } });
+
+  it('CUSTOM sees the token before it is judged and taken off', async () => {
+    await using mesh = await start('deny');
+    const refused = { status: 403, details: 'ext_authz_denied' };
+    expect(await mesh.request(bearer(token({ iss: 'me', sub: 's', aud: 'a' })))).toMatchObject(refused);
+    expect(await mesh.request(bearer('deadbeef'))).toMatchObject(refused);
+    expect(await mesh.request(CALL)).toMatchObject({ status: 200 });
+  });
+
+  it('what CUSTOM lets pass meets the token filter, and CUSTOM is not asked again', async () => {
+    await using mesh = await start('allow');
+    expect(await mesh.request(bearer('deadbeef'))).toMatchObject({ status: 401 });
+    expect(await mesh.request(bearer(token({ iss: 'me', sub: 's', aud: 'a' })))).toMatchObject({ status: 200 });
+  });
+
+  it('a path that cannot be normalised is refused before a token is', async () => {
+    await using mesh = await start('allow');
+    expect(await mesh.request({ ...bearer('deadbeef'), path: '/%00' })).toMatchObject({ status: 400 });
   });
 });
 

@@ -87,7 +87,8 @@ describe('explain', () => {
 
   it('tells that an ALLOW rule was dropped on a raw connection', () => {
     const text = explain(decide([policy({ rules: [{ to: ADMIN.to }] })], tcp()));
-    expect(text).toContain('rules[0].to[0].operation.methods: needs HTTP and is ignored on a TCP connection');
+    expect(text).toContain('rules[0].to[0].operation.methods: needs HTTP: on a TCP connection it cannot be used');
+    expect(text).toContain('a list that cannot be used leaves an ALLOW rule out as a whole');
   });
 
   const advice = (rule: AuthorizationRule, request: AuthorizationRequest, settings: Partial<MeshSettings> = {}) =>
