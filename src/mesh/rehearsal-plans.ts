@@ -5,7 +5,7 @@
  * workload with its next certificate, and a leaf of the old root or name is in use until then.
  * @module
  */
-import { HOUR_MS, MeshError, MINUTE_MS } from '../core/index.ts';
+import { didYouMean, HOUR_MS, MeshError, MINUTE_MS } from '../core/index.ts';
 import type { RotationPolicy } from '../pki/index.ts';
 import { ROOT_STEPS, type RootStep } from '../sim/index.ts';
 import type { TrustNews, WorkloadSelection } from './identity-action.ts';
@@ -119,7 +119,10 @@ export function stepOrder<S extends string>(text: string, steps: readonly S[]): 
   const order = text.split(',').map((word) => {
     const step = steps.find((known) => known === word.trim());
     if (step === undefined)
-      throw new MeshError('ERR_USAGE', `unknown step \`${word}\`: expected an order of ${steps.join(', ')}`);
+      throw new MeshError(
+        'ERR_USAGE',
+        `unknown step \`${word}\`: expected an order of ${steps.join(', ')}${didYouMean(word.trim(), steps)}`,
+      );
     return step;
   });
   if (new Set(order).size !== order.length) throw new MeshError('ERR_USAGE', `\`${text}\` names a step twice`);

@@ -8,7 +8,7 @@
  * Printing follows RFC 4514 (`CN=a,O=b`, last part first).
  * @module
  */
-import { type DerReader, derWhole, encodingError, hexOf, latin1, TAG } from './der/reader.ts';
+import { bitStringOf, type DerReader, derWhole, encodingError, hexOf, latin1, TAG } from './der/reader.ts';
 import { ATTRIBUTE } from './der/oids.ts';
 
 export interface NameAttribute {
@@ -99,14 +99,14 @@ function readAttribute(set: DerReader): NameAttribute {
   const type = pair.oid();
   const { tag, content } = pair.element();
   pair.end();
-  return { type, text: directoryText(tag, content), tag, content };
+  return { type, text: directoryText(tag, content, pair), tag, content };
 }
 
 /**
  * The text of a directory string; nothing for the two other types OpenSSL lets stand in a name. Whatever else, such as a
  * string in pieces, is refused.
  */
-function directoryText(tag: number, content: Uint8Array): string | undefined {
+function directoryText(tag: number, content: Uint8Array, reader: DerReader): string | undefined {
   switch (tag) {
     case TAG.utf8String:
       try {
@@ -122,8 +122,10 @@ function directoryText(tag: number, content: Uint8Array): string | undefined {
       return wideText(content, 2);
     case TAG.universalString:
       return wideText(content, 4);
-    case TAG.numericString:
     case TAG.bitString:
+      bitStringOf(content, reader);
+      return undefined;
+    case TAG.numericString:
       return undefined;
     default:
       throw encodingError('name: a value of a wrong type');
@@ -145,9 +147,10 @@ function wideText(content: Uint8Array, width: 2 | 4): string {
 function canonicalAttribute(attribute: NameAttribute): string {
   const { type, text, tag, content } = attribute;
   if (text === undefined) return `${type}#${tag}:${hexOf(content)}`;
+  // Runs of spaces are folded before the ends are cut: a pattern that ends in `+$` is quadratic in a long run.
   const folded = text
-    .replace(/^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g, '')
     .replace(/[ \t\n\v\f\r]+/g, ' ')
+    .replace(/^ | $/g, '')
     .replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   // JSON quoting keeps the separators of `key` out of hostile text.
   return `${type}=${JSON.stringify(folded)}`;

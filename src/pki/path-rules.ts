@@ -173,6 +173,9 @@ function strictFault(certificate: Certificate): Fault | undefined {
   if (certificate.isCa && !isCritical(EXTENSION.basicConstraints)) {
     return fault('certificate_profile', `basic constraints of ${titleOf(certificate)} are not critical`);
   }
+  if (extensions.nameConstraints && !isCritical(EXTENSION.nameConstraints)) {
+    return fault('certificate_profile', `name constraints of ${titleOf(certificate)} are not critical`);
+  }
   if (certificate.isCa && extensions.keyUsage === undefined)
     return fault('certificate_profile', `${titleOf(certificate)} has no key usage`);
   if (certificate.isCa && extensions.subjectKeyId === undefined) {

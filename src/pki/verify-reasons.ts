@@ -51,6 +51,9 @@ export interface Fault<R extends SvidReason = VerifyReason> {
   readonly detail: string;
 }
 
+/** A hostile certificate has names of any length; a line for people has not. */
+const DETAIL_MAX = 600;
+
 export function fault<R extends SvidReason>(reason: R, detail: string): Fault<R> {
-  return { reason, detail };
+  return { reason, detail: detail.length > DETAIL_MAX ? `${detail.slice(0, DETAIL_MAX)}…` : detail };
 }

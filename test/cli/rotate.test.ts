@@ -46,7 +46,11 @@ describe('meshproof rotate rehearse', () => {
 
   it.each([
     [['root', '--order', 'swap'], 'unknown step `swap`'],
-    [['leaf', '--order', 'drop'], 'has no `--order`'],
+    [['root', '--order', 'distribte,drop'], 'did you mean `distribute`?'],
+    [['leaf', '--order', 'drop'], 'a rehearsal of leaf has no `--order`: it belongs to root and trust-domain'],
+    [['leaf', '--outage', '2h'], 'has no `--outage`: it belongs to ca-outage'],
+    [['ca-outage', '--news', 'push'], 'has no `--news`: it belongs to root'],
+    [['leaf', '--leaf-ttl', '100d'], '`--leaf-ttl` 100d is above the limit of 2160h'],
     [['rot'], 'leaf, root, trust-domain, ca-outage, clock-skew'],
     [['root', '--every', '0s'], 'must be more than nothing'],
     [['clock-skew', '--workload', 'shop/w9', '-f', 'FOLDER'], 'no workload `shop/w9`'],

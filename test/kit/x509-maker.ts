@@ -2,7 +2,7 @@
  * A maker of certificates and revocation lists for tests, right or wrong in any one respect. Independent of the
  * product's own writer, so that the two never share a mistake.
  */
-import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { constants, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { instantOf, type Instant } from '../../src/core/index.ts';
 import { Certificate } from '../../src/pki/index.ts';
 
@@ -78,6 +78,10 @@ export function edKey(): TestKey {
   return withSpki(generateKeyPairSync('ed25519'));
 }
 
+export function ed448Key(): TestKey {
+  return withSpki(generateKeyPairSync('ed448'));
+}
+
 export function rsaKey(modulusLength: number): TestKey {
   return withSpki(generateKeyPairSync('rsa', { modulusLength }));
 }
@@ -92,6 +96,8 @@ export interface TestExtension {
   readonly value: Bytes;
 }
 
+export type TestDigest = 'sha256' | 'sha384' | 'sha1' | 'pss';
+
 export interface CertificateSpec {
   readonly subject: Bytes;
   readonly issuer: Bytes;
@@ -102,8 +108,8 @@ export interface CertificateSpec {
   readonly serial?: Bytes;
   readonly version?: 1 | 3;
   readonly extensions: readonly TestExtension[];
-  /** Digest of the signature; `sha1` for a weak one. */
-  readonly digest?: 'sha256' | 'sha384' | 'sha1';
+  /** Digest of the signature; `sha1` for a weak one, `pss` for RSA-PSS with SHA-256. */
+  readonly digest?: TestDigest;
   readonly spki?: Bytes;
   /** The last word on the signed part, before it is signed. */
   readonly mangle?: (tbs: Bytes) => Bytes;
@@ -129,7 +135,7 @@ export function makeDer(spec: CertificateSpec): Bytes {
     ...(extensions.length > 0 ? [context(3, seq(...extensions))] : []),
   );
   const tbs = spec.mangle ? spec.mangle(plain) : plain;
-  const signature = sign(algorithm.digest, tbs, spec.issuerKey.privateKey);
+  const signature = sign(algorithm.digest, tbs, { key: spec.issuerKey.privateKey, ...algorithm.padding });
   return seq(tbs, algorithm.identifier, bits(spec.tamper ? spec.tamper(signature) : signature));
 }
 
@@ -137,18 +143,33 @@ export function make(spec: CertificateSpec): Certificate {
   return Certificate.fromDer(makeDer(spec));
 }
 
-function algorithmOf(
-  key: TestKey,
-  digest: 'sha256' | 'sha384' | 'sha1',
-): { readonly identifier: Bytes; readonly digest: string | null } {
+interface TestAlgorithm {
+  readonly identifier: Bytes;
+  readonly digest: string | null;
+  readonly padding?: { readonly padding: number; readonly saltLength: number };
+}
+
+/** RSASSA-PSS-params of SHA-256, its mask function and a salt of 32 octets. */
+function pssParameters(): Bytes {
+  const sha256 = seq(oid('2.16.840.1.101.3.4.2.1'), tlv(0x05));
+  return seq(context(0, sha256), context(1, seq(oid('1.2.840.113549.1.1.8'), sha256)), context(2, int(32)));
+}
+
+function algorithmOf(key: TestKey, digest: TestDigest): TestAlgorithm {
   const type = key.privateKey.asymmetricKeyType;
   if (type === 'ed25519') return { identifier: seq(oid('1.3.101.112')), digest: null };
+  if (type === 'ed448') return { identifier: seq(oid('1.3.101.113')), digest: null };
+  if (type === 'rsa' && digest === 'pss') {
+    const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
+    return { identifier: seq(oid('1.2.840.113549.1.1.10'), pssParameters()), digest: 'sha256', padding };
+  }
+  const hash = digest === 'pss' ? 'sha256' : digest;
   if (type === 'rsa') {
     const rsa = { sha256: '1.2.840.113549.1.1.11', sha384: '1.2.840.113549.1.1.12', sha1: '1.2.840.113549.1.1.5' };
-    return { identifier: seq(oid(rsa[digest]), tlv(0x05)), digest };
+    return { identifier: seq(oid(rsa[hash]), tlv(0x05)), digest: hash };
   }
   const ec = { sha256: '1.2.840.10045.4.3.2', sha384: '1.2.840.10045.4.3.3', sha1: '1.2.840.10045.4.1' };
-  return { identifier: seq(oid(ec[digest])), digest };
+  return { identifier: seq(oid(ec[hash])), digest: hash };
 }
 
 const KEY_USAGES = [

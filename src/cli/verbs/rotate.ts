@@ -21,6 +21,7 @@ import {
   trustDomainPlan,
   type TrustNews,
 } from '../../mesh/index.ts';
+import { MAX_LEAF_TTL_MS } from '../../pki/index.ts';
 import { ROOT_STEPS } from '../../sim/index.ts';
 import { EXIT, exitWith, parseOutputFormat, writeOutput } from '../io.ts';
 import { paintFor } from '../render/paint.ts';
@@ -112,8 +113,28 @@ function worldOptions(command: Command): Command {
     .option('-o, --output <format>', 'table, json or yaml', 'table');
 }
 
-async function runRehearsal(kind: Kind, scenario: string, flags: RehearseFlags): Promise<void> {
+/** Options that only some kinds have. */
+const KIND_OPTIONS: Readonly<Record<Kind, readonly string[]>> = {
+  leaf: [],
+  root: ['order', 'every', 'news'],
+  'trust-domain': ['order', 'every', 'to'],
+  'ca-outage': ['outage'],
+  'clock-skew': ['skew', 'workload'],
+};
+
+/** @throws MeshError `ERR_USAGE` for an option that would have no effect */
+function requireOwnOptions(kind: Kind, command: Command): void {
+  const own = KIND_OPTIONS[kind];
+  for (const option of Object.values(KIND_OPTIONS).flat()) {
+    if (own.includes(option) || command.getOptionValueSource(option) !== 'cli') continue;
+    const kinds = KINDS.filter((other) => KIND_OPTIONS[other].includes(option)).join(' and ');
+    throw new MeshError('ERR_USAGE', `a rehearsal of ${kind} has no \`--${option}\`: it belongs to ${kinds}`);
+  }
+}
+
+async function runRehearsal(kind: Kind, scenario: string, flags: RehearseFlags, command: Command): Promise<void> {
   const format = parseOutputFormat(flags.output);
+  requireOwnOptions(kind, command);
   const world = await worldOf(scenario, flags);
   const plan = planOf(kind, world, flags);
   const interrupt = new AbortController();
@@ -149,7 +170,13 @@ async function runForecast(scenario: string, flags: WorldFlags & { readonly work
 }
 
 async function worldOf(scenario: string, { filename, leafTtl }: WorldFlags): Promise<RehearsalWorld> {
-  if (leafTtl !== undefined) positive('--leaf-ttl', leafTtl);
+  if (leafTtl !== undefined && positive('--leaf-ttl', leafTtl) > MAX_LEAF_TTL_MS) {
+    const limit = formatDuration(MAX_LEAF_TTL_MS);
+    throw new MeshError(
+      'ERR_USAGE',
+      `\`--leaf-ttl\` ${leafTtl} is above the limit of ${limit}: no certificate is issued`,
+    );
+  }
   const ca = leafTtl === undefined ? {} : { leafTtl };
   if (filename !== undefined) return manifestWorld(filename, { ca });
   const world = await scenarioWorld(scenario);
@@ -163,8 +190,6 @@ function planOf(kind: Kind, world: RehearsalWorld, flags: RehearseFlags): Rehear
   const { order, every, news } = flags;
   const spell = flags.for === undefined ? {} : { forMs: positive('--for', flags.for) };
   const everyMs = every === undefined ? {} : { everyMs: positive('--every', every) };
-  if (order !== undefined && kind !== 'root' && kind !== 'trust-domain')
-    throw new MeshError('ERR_USAGE', `a rehearsal of ${kind} has no \`--order\``);
   switch (kind) {
     case 'leaf':
       return leafRotationPlan(times, spell);

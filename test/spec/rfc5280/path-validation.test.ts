@@ -309,6 +309,11 @@ describe('x509_strict: rules for issuers, on request', () => {
       () => withCa({ with: [{ ...ext.basicConstraints(true), critical: false }] }, { strict: true }),
     ],
     [
+      'name constraints are critical',
+      () => withCa({ with: [{ ...ext.nameConstraints([gn.uri('mesh.test')]), critical: false }] }),
+      () => withCa({ with: [{ ...ext.nameConstraints([gn.uri('mesh.test')]), critical: false }] }, { strict: true }),
+    ],
+    [
       'a CA has a key usage',
       () => withCa({ without: ['2.5.29.15'] }),
       () => withCa({ without: ['2.5.29.15'] }, { strict: true }),

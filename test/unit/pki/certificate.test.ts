@@ -16,6 +16,7 @@ import {
   NOT_AFTER,
   NOT_BEFORE,
   octets,
+  oid,
   seq,
   tlv,
 } from '../../kit/x509-maker.ts';
@@ -136,6 +137,18 @@ describe('Name', () => {
   it('tells values apart that print alike in a key', () => {
     expect(parse({ CN: 'a"\u0002' }).equals(parse({ CN: 'a"', O: '' }))).toBe(false);
     expect(parse({ CN: 'a' }).equals(parse({ O: 'a' }))).toBe(false);
+  });
+  it('compares a hostile run of spaces in time that grows with its length', () => {
+    // Quadratic folding takes longer than a test may.
+    expect(parse({ CN: `a${' '.repeat(90_000)}b` }).equals(parse({ CN: ' A b ' }))).toBe(true);
+  });
+  it('refuses a BIT STRING value that is none, as OpenSSL does', () => {
+    const value = (hex: string): Name =>
+      Name.fromDer(seq(tlv(0x31, seq(oid('2.5.4.3'), tlv(0x03, Buffer.from(hex, 'hex'))))));
+    expect(value('0061').toString()).toBe('CN=#0061');
+    for (const hex of ['6c656166', '', '01ff']) {
+      expect(() => value(hex)).toThrow(expect.objectContaining({ code: 'ERR_PKI_ENCODING' }));
+    }
   });
 });
 
