@@ -374,8 +374,8 @@ describe('files for CI', () => {
     const { code, stdout } = await step('test', {
       cwd,
       inputs: {
-        paths: 'cart.mesh-test.yaml',
-        reporters: 'junit=junit.xml',
+        paths: 'cart.mesh-test.yaml\n',
+        reporters: 'junit=junit.xml\ntap=out.tap',
         'coverage-threshold': '50',
         level: 'model',
       },
