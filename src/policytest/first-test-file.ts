@@ -7,9 +7,12 @@ import { relative } from 'node:path';
 import { Document } from 'yaml';
 import { mutate } from '../analysis/index.ts';
 import { MeshError } from '../core/index.ts';
-import { type MeshConfig, policyResources } from '../istio/index.ts';
+import type { MeshConfig } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
+import type { CompiledMesh } from '../policy/index.ts';
+import type { OutcomeResult } from '../sim/index.ts';
 import { boundaryPools, boundaryTargets } from './boundary-requests.ts';
+import { reachOf } from './mutant-reach.ts';
 import type { AllowEntry } from './test-schema.ts';
 
 export interface FirstTestFile {
@@ -76,27 +79,37 @@ async function chooseRequests(
   callers: readonly string[],
 ): Promise<ReadonlyMap<string, readonly Choice[]>> {
   const original = mesh.config;
-  const answersTo = (to: string, request: Choice): string =>
-    callers.map((from) => mesh.predict({ ...request, from, to }).result).join();
+  const ask = (to: string, request: Choice, from: string): OutcomeResult =>
+    mesh.predict({ ...request, from, to }).result;
   const worlds = targets.map((to) => {
-    const { methods, paths } = boundaryPools(narrowed(original, to));
-    const answers = new Map<Choice, string>();
+    const { methods, paths } = boundaryPools(narrowed(mesh.compiled, to));
+    const answers = new Map<Choice, readonly OutcomeResult[]>();
     for (const path of paths) {
       for (const method of methods) {
         const request = { method, path };
-        answers.set(request, answersTo(to, request));
+        answers.set(
+          request,
+          callers.map((from) => ask(to, request, from)),
+        );
       }
     }
     const chosen = new Map<string, Choice>();
-    for (const [request, answer] of answers) if (!chosen.has(answer)) chosen.set(answer, request);
+    for (const [request, answer] of answers) if (!chosen.has(answer.join())) chosen.set(answer.join(), request);
     return { to, answers, chosen: [...chosen.values()].slice(0, REQUESTS_MAX) };
   });
-  for (const { config } of mutate(original)) {
+  const before = mesh.compiled;
+  for (const { config, policy, path } of mutate(original)) {
+    // Who may send a request is asked of every caller; for each answer there is a request already.
+    if (path.includes('.source.')) continue;
     await mesh.simulation.reconfigure(config, { applied: [], removed: [] });
-    const notices = (to: string, request: Choice, answer: string | undefined): boolean =>
-      answersTo(to, request) !== answer;
-    if (worlds.some(({ to, chosen, answers }) => chosen.some((each) => notices(to, each, answers.get(each))))) continue;
-    for (const { to, chosen, answers } of worlds) {
+    // Requests come from the policies that select a target: others have none that would notice.
+    const reach = reachOf(policy, before, before);
+    const reached = worlds.filter(({ to }) => reach === undefined || reach.has(workloadOf(to)));
+    const notices = (to: string, request: Choice, answer: readonly OutcomeResult[] = []): boolean =>
+      callers.some((from, index) => ask(to, request, from) !== answer[index]);
+    if (reached.some(({ to, chosen, answers }) => chosen.some((each) => notices(to, each, answers.get(each)))))
+      continue;
+    for (const { to, chosen, answers } of reached) {
       if (chosen.length >= REQUESTS_MAX) continue;
       const found = [...answers].find(([request, answer]) => notices(to, request, answer));
       if (found === undefined) continue;
@@ -108,14 +121,18 @@ async function chooseRequests(
   return new Map(worlds.map(({ to, chosen }) => [to, chosen]));
 }
 
-/** Only the policies that can reach the target's namespace. */
-function narrowed(config: MeshConfig, to: string): MeshConfig {
-  const namespace = to.slice(0, to.indexOf('/'));
-  const { rootNamespace } = config.settings;
-  const near = policyResources(config).filter(
-    ({ metadata }) => metadata.namespace === namespace || metadata.namespace === rootNamespace,
+/** Only the policies that select the target. */
+function narrowed({ config, authorization }: CompiledMesh, to: string): MeshConfig {
+  const workload = config.workloads.find(({ namespace, name }) => `${namespace}/${name}` === workloadOf(to));
+  const selecting = workload === undefined ? [] : authorization.policiesOf(workload);
+  const authorizationPolicies = config.authorizationPolicies.filter(({ metadata }) =>
+    selecting.some(({ namespace, name }) => metadata.namespace === namespace && metadata.name === name),
   );
-  return { ...config, authorizationPolicies: near.filter((policy) => policy.kind === 'AuthorizationPolicy') };
+  return { ...config, authorizationPolicies };
+}
+
+function workloadOf(target: string): string {
+  return target.replace(/:\d+$/, '');
 }
 
 /** As a test file may write a request in one line. */

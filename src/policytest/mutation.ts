@@ -9,8 +9,10 @@
 import { diff, mutate, type Mutant } from '../analysis/index.ts';
 import type { MeshConfig } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
+import type { CompiledMesh } from '../policy/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
 import { boundaryRequests } from './boundary-requests.ts';
+import { reachOf } from './mutant-reach.ts';
 import { type MutantResult, mutationReport, type MutationReport } from './mutation-report.ts';
 import { runSuite } from './run-suite.ts';
 import { isInShard, type Shard } from './selection.ts';
@@ -45,17 +47,38 @@ export async function mutationScore(whole: Suite, options: MutationOptions = {})
   return mutationReport(results);
 }
 
+/** Something that can be asked, and whom: `namespace/workload`, where it is one. */
+interface Aimed<T> {
+  readonly value: T;
+  readonly target: string | undefined;
+}
+
+interface Edge {
+  readonly request: MeshRequest;
+  /** What the policies as they are say; worked out when a mutant first needs it. */
+  answer?: Outcome;
+}
+
 class Trial implements AsyncDisposable {
   readonly #suite: Suite;
   readonly #mesh: Mesh;
-  readonly #edges: readonly MeshRequest[];
-  readonly #answers: readonly Outcome[];
+  readonly #original: CompiledMesh;
+  readonly #cases: readonly Aimed<TestCase>[];
+  readonly #edges: readonly Aimed<Edge>[];
 
   private constructor(suite: Suite, mesh: Mesh) {
     this.#suite = suite;
     this.#mesh = mesh;
-    this.#edges = boundaryRequests(suite.config);
-    this.#answers = this.#edges.map((request) => mesh.predict(request));
+    this.#original = mesh.compiled;
+    const judge = new Judge(mesh.compiled);
+    const aimed = <T>(value: T, request: MeshRequest): Aimed<T> => {
+      const workload = judge.target(request)?.workload;
+      return { value, target: workload && `${workload.namespace}/${workload.name}` };
+    };
+    this.#cases = suite.cases
+      .filter(({ step, skip }) => step === undefined && skip === undefined)
+      .map((test) => aimed(test, test.request));
+    this.#edges = boundaryRequests(suite.config).map((request) => aimed<Edge>({ request }, request));
   }
 
   static async start(suite: Suite): Promise<Trial> {
@@ -75,9 +98,10 @@ class Trial implements AsyncDisposable {
       ...(line === undefined ? {} : { line }),
     };
     await this.#mesh.simulation.reconfigure(config, { applied: [], removed: [] });
-    const killedBy = (await this.#noticed()) ?? (await this.#noticedInTime(config));
+    const reach = reachOf(mutant.policy, this.#original, this.#mesh.compiled);
+    const killedBy = (await this.#noticed(reach)) ?? (await this.#noticedInTime(config));
     if (killedBy !== undefined) return { ...base, fate: 'killed', killedBy };
-    const witness = this.#witness();
+    const witness = await this.#witness(reach);
     if (witness !== undefined) return { ...base, fate: 'survived', witness };
     const [finding] = diff(this.#suite.config, config).findings;
     const difference =
@@ -87,10 +111,9 @@ class Trial implements AsyncDisposable {
     return difference === undefined ? { ...base, fate: 'equivalent' } : { ...base, fate: 'survived', difference };
   }
 
-  async #noticed(): Promise<string | undefined> {
+  async #noticed(reach: ReadonlySet<string> | undefined): Promise<string | undefined> {
     const judge = new Judge(this.#mesh.compiled);
-    for (const { id, step, skip, expect, request } of this.#suite.cases) {
-      if (step !== undefined || skip !== undefined) continue;
+    for (const { id, expect, request } of within(this.#cases, reach)) {
       const outcome = await this.#mesh.simulation.predictVerified(request);
       if (judge.differences(expect, request, outcome).length > 0) return id;
     }
@@ -104,9 +127,9 @@ class Trial implements AsyncDisposable {
     return results.find(({ status }) => status === 'failed')?.id;
   }
 
-  #witness(): MutantResult['witness'] | undefined {
-    for (const [index, request] of this.#edges.entries()) {
-      const original = this.#answers[index];
+  async #witness(reach: ReadonlySet<string> | undefined): Promise<MutantResult['witness'] | undefined> {
+    await this.#answerEdges(reach);
+    for (const { request, answer: original } of within(this.#edges, reach)) {
       if (original === undefined) continue;
       const mutant = this.#mesh.predict(request);
       const detail = difference(original, mutant);
@@ -121,9 +144,24 @@ class Trial implements AsyncDisposable {
     return undefined;
   }
 
+  /** Asks the policies as they are about edges that nobody has asked about yet. */
+  async #answerEdges(reach: ReadonlySet<string> | undefined): Promise<void> {
+    const open = [...within(this.#edges, reach)].filter(({ answer }) => answer === undefined);
+    if (open.length === 0) return;
+    const { simulation, compiled } = this.#mesh;
+    await simulation.reconfigure(this.#suite.config, { applied: [], removed: [] });
+    for (const edge of open) edge.answer = this.#mesh.predict(edge.request);
+    await simulation.reconfigure(compiled.config, { applied: [], removed: [] });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#mesh.close();
   }
+}
+
+function* within<T>(all: readonly Aimed<T>[], reach: ReadonlySet<string> | undefined): Iterable<T> {
+  for (const { value, target } of all)
+    if (reach === undefined || (target !== undefined && reach.has(target))) yield value;
 }
 
 function difference(original: Outcome, mutant: Outcome): string | undefined {

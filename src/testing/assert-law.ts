@@ -12,10 +12,8 @@ import { counterexampleText } from './counterexample.ts';
 import { lawCase } from './law-cases.ts';
 import { type Law, LAWS, type LawCase, type LawName, type LawSubject, MESHPROOF } from './laws.ts';
 
-export interface AssertLawOptions {
-  /** What is held to the law. @defaultValue the product itself */
-  readonly subject?: Partial<LawSubject>;
-  /** @defaultValue 1000, and 10 for laws that start a mesh */
+export interface AssertOptions {
+  /** @defaultValue 1000, and 10 where a mesh is started */
   readonly numRuns?: number;
   /** @defaultValue `FC_SEED`, `MESH_SEED`, or a fixed one */
   readonly seed?: number;
@@ -23,6 +21,11 @@ export interface AssertLawOptions {
   readonly path?: string;
   /** Where counterexamples are written; nowhere where it is `false`. @defaultValue `.meshproof/counterexamples` */
   readonly counterexamples?: string | false;
+}
+
+export interface AssertLawOptions extends AssertOptions {
+  /** What is held to the law. @defaultValue the product itself */
+  readonly subject?: Partial<LawSubject>;
 }
 
 /** A law that broke. `sample` is the smallest case that was found. */
@@ -101,25 +104,23 @@ export async function assertLaw(name: LawName, options: AssertLawOptions = {}): 
     details.errorInstance instanceof Error ? details.errorInstance.message : String(details.errorInstance);
   throw violationOf(law, sample, {
     violation,
-    seed: details.seed,
-    path: details.counterexamplePath ?? '',
-    folder: options.counterexamples ?? join('.meshproof', 'counterexamples'),
-    runs: details.numRuns,
-    shrinks: details.numShrinks,
+    details,
+    ...(options.counterexamples === undefined ? {} : { folder: options.counterexamples }),
   });
 }
 
 interface Finding {
   readonly violation: string;
-  readonly seed: number;
-  readonly path: string;
-  readonly folder: string | false;
-  readonly runs: number;
-  readonly shrinks: number;
+  readonly details: Pick<fc.RunDetails<unknown>, 'seed' | 'counterexamplePath' | 'numRuns' | 'numShrinks'>;
+  /** @defaultValue `.meshproof/counterexamples` */
+  readonly folder?: string | false;
 }
 
-function violationOf(law: Law, sample: LawCase, finding: Finding): LawViolation {
-  const { violation, seed, path, folder, runs, shrinks } = finding;
+/** Writes the counterexample down, and says everything about it. */
+export function violationOf(law: Law, sample: LawCase, finding: Finding): LawViolation {
+  const { violation, details, folder = join('.meshproof', 'counterexamples') } = finding;
+  const { seed, numRuns: runs, numShrinks: shrinks } = details;
+  const path = details.counterexamplePath ?? '';
   const lines = [
     `the law ${law.name} does not hold: ${law.claim}`,
     violation,

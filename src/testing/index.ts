@@ -12,7 +12,14 @@ export {
   world,
   type WorldConstraints,
 } from './arbitraries.ts';
-export { assertLaw, type AssertLawOptions, lawProperty, LawViolation, propertyParameters } from './assert-law.ts';
+export {
+  assertLaw,
+  type AssertLawOptions,
+  type AssertOptions,
+  lawProperty,
+  LawViolation,
+  propertyParameters,
+} from './assert-law.ts';
 export { type Counterexample, counterexampleText, readCounterexample } from './counterexample.ts';
 export { lawCase } from './law-cases.ts';
 export {
@@ -28,5 +35,12 @@ export {
   type Verdict,
 } from './laws.ts';
 export { manifestsOf } from './manifests.ts';
-export { type MeshCommand, type MeshCommandOptions, meshCommands, type MeshModel, meshModel } from './mesh-commands.ts';
+export {
+  assertMeshCommands,
+  type AssertMeshCommandsOptions,
+  type MeshCommand,
+  type MeshCommandOptions,
+  meshCommands,
+} from './mesh-commands.ts';
+export { type MeshModel, meshModel, type MeshStep } from './mesh-steps.ts';
 export { authorizationRequests, requestText, type World } from './world.ts';

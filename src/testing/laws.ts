@@ -13,6 +13,7 @@ import { type AuthorizationRequest, compileAuthorization, compileMesh } from '..
 import { disagreements } from '../policytest/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
 import { TargetIndex } from '../sim/targets.ts';
+import { type MeshStep, runSteps } from './mesh-steps.ts';
 import { authorizationRequests, requestText, type World } from './world.ts';
 
 /** What a law is checked on. */
@@ -20,6 +21,8 @@ export interface LawCase {
   readonly world: World;
   /** The configuration after the change the law is about. */
   readonly after?: MeshConfig;
+  /** What is done to the mesh, call by call, instead of the requests of the world. */
+  readonly steps?: readonly MeshStep[];
 }
 
 export type Verdict = 'allow' | 'deny';
@@ -201,8 +204,12 @@ const modelAndWireAgree: Law = {
   name: 'model-and-wire-agree',
   claim: 'the model predicts what the wire does',
   starts: true,
-  check: async ({ world }, subject) => {
+  check: async ({ world, steps }, subject) => {
     await using mesh = await subject.start(world.config);
+    if (steps !== undefined) {
+      if (!(mesh instanceof Mesh)) throw new TypeError('steps are done to a Mesh, and `start` gave something else');
+      return await runSteps(world, steps, mesh);
+    }
     for (const request of world.requests) {
       const [difference] = disagreements(await mesh.request(request), mesh.predict(request));
       if (difference !== undefined) return `${difference}: ${requestText(request)}`;

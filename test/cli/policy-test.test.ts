@@ -335,33 +335,97 @@ describe('--watch', () => {
 });
 
 describe('files for CI', () => {
-  it('the action runs the tests it is told to', async () => {
-    const action: { runs: { steps: { run: string; env: Record<string, string> }[] } } = parse(
-      readFileSync(join(REPOSITORY, 'action.yml'), 'utf8'),
-    );
-    const [step] = action.runs.steps;
+  interface ActionStep {
+    readonly id?: string;
+    readonly run?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  }
+  const ACTION: {
+    readonly inputs: Readonly<Record<string, { readonly default: string }>>;
+    readonly runs: { readonly steps: readonly ActionStep[] };
+  } = parse(readFileSync(join(REPOSITORY, 'action.yml'), 'utf8'));
+  const MESHPROOF_COMMAND = `${process.execPath} --import ${import.meta.resolve('tsx')} ${join(REPOSITORY, 'src/cli/main.ts')}`;
+
+  /** Runs a step of the action as GitHub would: expressions of inputs filled in, everything else from `env`. */
+  async function step(
+    id: string,
+    given: {
+      readonly cwd: string;
+      readonly inputs?: Readonly<Record<string, string>>;
+      readonly env?: Readonly<Record<string, string>>;
+    },
+  ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+    const { cwd, inputs = {}, env = {} } = given;
+    const found = ACTION.runs.steps.find((each) => each.id === id);
+    const filled = Object.entries(found?.env ?? {}).flatMap(([name, text]) => {
+      const input = /^\$\{\{ inputs\.([a-z-]+) \}\}$/.exec(text)?.[1];
+      if (input === undefined) return [];
+      expect(Object.keys(ACTION.inputs)).toContain(input);
+      return [[name, inputs[input] ?? ACTION.inputs[input]?.default ?? '']];
+    });
+    return run('bash', ['-c', found?.run ?? 'false'], {
+      cwd,
+      env: { ...Object.fromEntries(filled), GITHUB_OUTPUT: join(cwd, 'output'), MESHPROOF_COMMAND, ...env },
+    });
+  }
+
+  it('the action runs the tests it is told to, and says how many failed', async () => {
     const cwd = project();
-    const inputs = {
-      PATHS: 'cart.mesh-test.yaml',
-      SHARD: '',
-      REPORTERS: 'junit=junit.xml',
-      COVERAGE: '50',
-      MUTATION: '',
-      VERSION: 'latest',
-    };
-    const env = {
-      ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name}`, value])),
-      MESHPROOF_COMMAND: `${process.execPath} --import ${import.meta.resolve('tsx')} ${join(REPOSITORY, 'src/cli/main.ts')}`,
-    };
-    expect(Object.keys(step?.env ?? {}).sort()).toEqual(
-      Object.keys(inputs)
-        .map((name) => `INPUT_${name}`)
-        .sort(),
-    );
-    const { code, stdout } = await run('bash', ['-c', step?.run ?? 'false'], { cwd, env });
+    const { code, stdout } = await step('test', {
+      cwd,
+      inputs: {
+        paths: 'cart.mesh-test.yaml\n',
+        reporters: 'junit=junit.xml\ntap=out.tap',
+        'coverage-threshold': '50',
+        level: 'model',
+      },
+    });
     expect(stdout).toContain('::error file=cart.mesh-test.yaml');
     expect(code).toBe(1);
-    expect(existsSync(join(cwd, 'junit.xml'))).toBe(true);
+    expect(readFileSync(join(cwd, 'output'), 'utf8')).toBe('passed=9\nfailed=1\n');
+    for (const file of ['junit.xml', 'out.tap', '.meshproof/report.html', '.meshproof/summary.md'])
+      expect(existsSync(join(cwd, file))).toBe(true);
+    const bad = await step('test', { cwd, inputs: { paths: 'nowhere' } });
+    expect(bad).toMatchObject({ code: 2, stderr: expect.stringContaining('no file or folder `nowhere`') });
+  });
+
+  it('the action merges shards, and holds them to thresholds then', async () => {
+    const cwd = project();
+    const common = { 'coverage-threshold': '100', level: 'model' };
+    for (const shard of ['1/2', '2/2']) await step('test', { cwd, inputs: { ...common, shard } });
+    const { code, stdout, stderr } = await step('test', { cwd, inputs: { ...common, merge: '.meshproof/blob' } });
+    expect(stdout).toContain('Tests  1 failed, 9 passed, 1 skipped of 11');
+    expect(stderr).toBe('');
+    expect(code).toBe(1);
+  });
+
+  it('the action keeps one comment on a pull request', async () => {
+    const cwd = project();
+    await step('test', { cwd, inputs: { level: 'model' } });
+    mkdirSync(join(cwd, 'bin'));
+    // Stands for GitHub's own client: writes down what it is told, and lists the comments that are there.
+    writeFileSync(
+      join(cwd, 'bin/gh'),
+      `#!/bin/sh\necho "$@" >> calls\ncase "$*" in *--paginate*) printf "$KNOWN";; *) cat >> /dev/null < .meshproof/comment.json;; esac\n`,
+      { mode: 0o755 },
+    );
+    const env = {
+      PATH: `${join(cwd, 'bin')}:${process.env['PATH'] ?? ''}`,
+      PULL_REQUEST: '7',
+      MARKER: '<!-- meshproof w/j -->',
+      GITHUB_REPOSITORY: 'o/r',
+    };
+    expect(await step('comment', { cwd, env: { ...env, KNOWN: '' } })).toMatchObject({ code: 0 });
+    expect(await step('comment', { cwd, env: { ...env, KNOWN: '11\\n12\\n' } })).toMatchObject({ code: 0 });
+    const calls = readFileSync(join(cwd, 'calls'), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('--method'));
+    expect(calls).toEqual([
+      'api --method POST repos/o/r/issues/7/comments --input .meshproof/comment.json',
+      'api --method PATCH repos/o/r/issues/comments/11 --input .meshproof/comment.json',
+    ]);
+    const { body } = JSON.parse(readFileSync(join(cwd, '.meshproof/comment.json'), 'utf8'));
+    expect(body).toMatch(/^<!-- meshproof w\/j -->\n## Policy tests: 1 failed\n/);
   });
 
   it('the Indexed Job tells its Pods how many they are', () => {

@@ -55,7 +55,7 @@ describe('docs/guide/testing.md', () => {
       [join(REPOSITORY, 'node_modules/vitest/vitest.mjs'), 'run', '--root', folder, '--testTimeout=30000'],
       { cwd: folder },
     );
-    expect(vitest.stdout + vitest.stderr).toMatch(/Tests\s+6 passed/);
+    expect(vitest.stdout + vitest.stderr).toMatch(/Tests\s+7 passed/);
     expect(vitest.code).toBe(0);
     const plain = await run(
       process.execPath,

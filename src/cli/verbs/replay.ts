@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { MeshError, messageOf } from '../../core/index.ts';
 import { readCounterexample } from '../../testing/counterexample.ts';
 import { MESHPROOF } from '../../testing/laws.ts';
+import { stepText } from '../../testing/mesh-steps.ts';
 import { requestText } from '../../testing/world.ts';
 import { EXIT, exitWith, parseOutputFormat, writeOutput } from '../io.ts';
 
@@ -34,7 +35,10 @@ async function replayAction(file: string, { output }: { readonly output: string 
   });
   const { law, sample, violation, found } = readCounterexample(text, file);
   const now = await law.check(sample, MESHPROOF);
-  const requests = sample.world.requests.map((request) => `  ${requestText(request)}`);
+  const [title, asked] =
+    sample.steps === undefined
+      ? ['requests', sample.world.requests.map((request) => requestText(request))]
+      : ['steps', sample.steps.map((step) => stepText(step))];
   writeOutput(
     format,
     {
@@ -49,8 +53,8 @@ async function replayAction(file: string, { output }: { readonly output: string 
         `law       ${law.name}: ${law.claim}`,
         `found     ${violation}${found === undefined ? '' : ` (seed ${found.seed}, path ${found.path})`}`,
         now === undefined ? 'now       the law holds: this counterexample is one no more' : `now       ${now}`,
-        'requests',
-        ...requests,
+        title,
+        ...asked.map((line) => `  ${line}`),
         '',
       ].join('\n'),
   );

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EMPTY_MESH_CONFIG, type MeshConfig, parseManifests, policyResources } from '../../../src/istio/index.ts';
@@ -5,17 +6,23 @@ import { Mesh } from '../../../src/mesh/index.ts';
 import { compileAuthorization, compileMesh } from '../../../src/policy/index.ts';
 import { TargetIndex } from '../../../src/sim/targets.ts';
 import {
+  assertMeshCommands,
   authorizationRequests,
+  LawViolation,
   manifestsOf,
   meshCommands,
   meshModel,
+  MESHPROOF,
   propertyParameters,
+  readCounterexample,
   request,
   spiffeId,
   type World,
   world,
 } from '../../../src/testing/index.ts';
 import { smallerWorlds } from '../../../src/testing/shrinking.ts';
+import { meshproof } from '../../kit/command-line.ts';
+import { folderWith } from '../../kit/temporary-folder.ts';
 
 const { seed } = propertyParameters(1);
 const LONG = process.env['MESHPROOF_LONG'] === '1';
@@ -163,6 +170,36 @@ describe('meshCommands()', () => {
     const text = fc.stringify(details.counterexample?.[0]);
     expect(text).toMatch(/apply\(.*(?:call|remove)\(/);
     expect(text).toContain('replayPath');
+  });
+
+  it('leaves a run that failed behind, for replay', async () => {
+    const folder = folderWith({});
+    /** A mesh that says yes to every change and makes none. */
+    const forgetful = async (config: MeshConfig): Promise<Mesh> => {
+      const mesh = await Mesh.start({ config });
+      mesh.apply = () => Promise.resolve();
+      return mesh;
+    };
+    const failure: unknown = await assertMeshCommands({ start: forgetful, numRuns: 60, counterexamples: folder }).catch(
+      (error: unknown) => error,
+    );
+    if (!(failure instanceof LawViolation)) throw new Error('the forgetful mesh was not found');
+    const steps = failure.sample.steps ?? [];
+    expect(steps.length).toBeLessThanOrEqual(4);
+    expect(steps.map((step) => Object.keys(step)[0])).toEqual(expect.arrayContaining(['apply']));
+    expect(failure.message).toMatch(/# steps:\n# {3}[^]*apply\(AuthorizationPolicy|apply\(PeerAuthentication/);
+    expect(failure.message).toContain(`FC_SEED=${failure.seed} FC_PATH=${failure.path}`);
+
+    const [file = ''] = readdirSync(folder);
+    const read = readCounterexample(readFileSync(`${folder}/${file}`, 'utf8'), file);
+    expect(await read.law.check(read.sample, { ...MESHPROOF, start: forgetful })).toBe(failure.violation);
+    const { code, stdout } = await meshproof(['replay', file], { cwd: folder });
+    expect(stdout).toMatch(/the law holds: this counterexample is one no more\nsteps\n {2}/);
+    expect(code).toBe(0);
+  });
+
+  it('hold for the product', async () => {
+    await assertMeshCommands({ numRuns: LONG ? 100 : 3, maxCommands: 10, counterexamples: false });
   });
 
   it('races calls against changes without a call that is answered by half a configuration', async () => {

@@ -8,6 +8,9 @@ import {
   type TestResult,
   withTests,
 } from '../../../src/policytest/index.ts';
+import { mutate } from '../../../src/analysis/index.ts';
+import { compileMesh } from '../../../src/policy/index.ts';
+import { reachOf } from '../../../src/policytest/mutant-reach.ts';
 import { MANIFESTS, testFile } from '../../kit/policy-test-files.ts';
 import { folderWith } from '../../kit/temporary-folder.ts';
 import { jwks, NOW_SECONDS, signer, token } from '../../spec/istio-jwt/tokens.ts';
@@ -252,6 +255,25 @@ describe('coverage and mutation score', () => {
     expect(text).toContain(LOOSE.split('\n')[1]?.trim());
     const after = await mutationScore(await suiteOf(text.slice(text.indexOf('tests:'))));
     expect(after).toMatchObject({ survived: 0, score: 1 });
+  });
+
+  it('asks about the workloads that a changed policy selects, before or after', async () => {
+    const { config } = await suiteOf(LOOSE);
+    const before = compileMesh(config);
+    const reaches = [...mutate(config)].map(({ id, policy, config: after }) => {
+      const reach = reachOf(policy, before, compileMesh(after));
+      return `${id.replace(/ .*/, '')} ${reach === undefined ? 'any' : [...reach].join(' ')}`;
+    });
+    expect([...new Set(reaches)]).toEqual([
+      'PeerAuthentication/istio-system/default: any',
+      'PeerAuthentication/istio-system/default any',
+      'AuthorizationPolicy/shop/cart-readers: shop/cart',
+      'AuthorizationPolicy/shop/cart-readers shop/cart',
+      // Without its selector it selects every workload of its namespace.
+      'AuthorizationPolicy/shop/cart-readers shop/web shop/cart shop/cron',
+      'AuthorizationPolicy/shop/no-deletes: shop/web shop/cart shop/cron',
+      'AuthorizationPolicy/shop/no-deletes shop/web shop/cart shop/cron',
+    ]);
   });
 
   it('does not judge by tests that fail', async () => {
