@@ -16,7 +16,7 @@ import type { ClientTls } from '../policy/client-tls.ts';
 import { predictOutcome } from '../policy/outcome-prediction.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { istioSpiffeId, type Endpoint } from '../policy/service-endpoints.ts';
-import { isVisible, type RegisteredService } from '../policy/service-registry.ts';
+import { isVisible, type RegisteredService } from '../policy/registered-service.ts';
 import type { Finding, FindingKind } from './finding.ts';
 import type { MeshSide, SideDecision } from './mesh-side.ts';
 
