@@ -75,7 +75,10 @@ function readConfigMap({ data, origin, namespace, name }: ConfigMapSource): Foun
   for (const fault of at.faults) {
     const place = document === undefined ? { line: 1, column: 1 } : placeOf(fault, document.origin);
     const position = origin.positionInText(MESH_PATH, place.line, place.column);
-    const path = `${formatPath(MESH_PATH)}: ${formatPath(fault.path)}`;
+    const path = [MESH_PATH, fault.path]
+      .filter(({ length }) => length > 0)
+      .map(formatPath)
+      .join(': ');
     issues.push({ code: 'ERR_CONFIG_INVALID', path, message: fault.message, resource, ...position });
   }
   return { settings, issues };

@@ -32,6 +32,11 @@ describe('mesh settings', () => {
     expect(trustDomain(map('istiod', 'unrelated'))).toBe('cluster.local');
   });
 
+  it('are a mapping', () => {
+    const list = map('istio', 'x').replace('trustDomain: x', '- x');
+    expect(() => trustDomain(list)).toThrow('f:6:5: data.mesh: expected a mapping, found a list');
+  });
+
   it('are not guessed between two revisions', () => {
     expect(() => trustDomain(map('istio-1-29', 'a'), map('istio-1-30', 'b'))).toThrow(
       'f:12:9: data.mesh: several ConfigMaps (istio-system/istio-1-29, istio-system/istio-1-30) and no istio-system/istio',
