@@ -277,10 +277,10 @@ describe('ServiceEntries of one namespace and host', () => {
   const entry = (id: string, parts: object) =>
     serviceEntry(id, { hosts: ['e.example'], resolution: 'STATIC', ports: [http], ...parts });
   const found = (...serviceEntries: readonly ReturnType<typeof entry>[]) => {
-    const { services, resolve } = compileServiceRegistry(config({ serviceEntries }));
-    const one = resolve('e.example', 'foo');
+    const registry = compileServiceRegistry(config({ serviceEntries }));
+    const one = registry.resolve('e.example', 'foo');
     return {
-      count: services.length,
+      count: registry.services.length,
       source: one?.source.name,
       ports: one?.ports.map(({ number, protocol }) => `${number} ${protocol}`),
       addresses: [80, 443].map((port) => one?.endpoints(port).map(({ address }) => address)),
