@@ -5,7 +5,7 @@
 import type { Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import { compileMesh, type CompiledMesh } from '../policy/compile-mesh.ts';
-import type { RegisteredService } from '../policy/service-registry.ts';
+import type { RegisteredService } from '../policy/registered-service.ts';
 import { callPassage, type CallPassage, type CallTarget } from './call-transport.ts';
 import type { BreakCause, BrokenCall } from './migration-plan.ts';
 import { accountOf, UNKNOWN_CALLER, type ObservedCall } from './observed-traffic.ts';

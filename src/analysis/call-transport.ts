@@ -9,7 +9,7 @@ import type { CompiledMesh } from '../policy/compile-mesh.ts';
 import { predictOutcome } from '../policy/outcome-prediction.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { istioSpiffeId, type Endpoint } from '../policy/service-endpoints.ts';
-import type { RegisteredService } from '../policy/service-registry.ts';
+import type { RegisteredService } from '../policy/registered-service.ts';
 
 /** Where a call goes: through a port of a service to one endpoint. */
 export interface CallTarget {

@@ -12,7 +12,7 @@ import type { Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import { selects } from '../istio/selector.ts';
 import { compileMesh } from '../policy/compile-mesh.ts';
-import { isVisible } from '../policy/service-registry.ts';
+import { isVisible } from '../policy/registered-service.ts';
 import { callPassage, type CallPassage, type CallTarget } from './call-transport.ts';
 import type { Finding, FindingKind } from './finding.ts';
 import type { MeshSide, SideDecision } from './mesh-side.ts';

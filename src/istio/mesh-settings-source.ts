@@ -29,12 +29,14 @@ const CONFIG_MAP = 'istio';
 const MESH_PATH: ConfigPath = ['data', 'mesh'];
 
 /**
- * The `istio` ConfigMap of `istio-system`, or else the only other ConfigMap of that name; failing that, the
- * IstioOperator. What is installed wins over what an operator would install.
+ * The `istio` ConfigMap of `istio-system`, or else the only other ConfigMap of that name, or that of the only revision
+ * (`istio-<revision>`); failing that, the IstioOperator. What is installed wins over what an operator would install.
  */
 export function findMeshSettings(sources: readonly SettingsSource[]): Found {
-  const maps = sources.filter((source) => source.kind === 'ConfigMap').filter(isMeshConfigMap);
-  const inRoot = maps.find((map) => map.namespace === DEFAULT_MESH_SETTINGS.rootNamespace);
+  const candidates = sources.filter((source) => source.kind === 'ConfigMap').filter(isMeshConfigMap);
+  const named = candidates.filter(({ name }) => name === CONFIG_MAP);
+  const maps = named.length > 0 ? named : candidates;
+  const inRoot = named.find((map) => map.namespace === DEFAULT_MESH_SETTINGS.rootNamespace);
   const chosen = inRoot ?? maps[0];
   if (inRoot === undefined && maps.length > 1) return { ...NOTHING, issues: [ambiguous(maps)] };
   if (chosen !== undefined) return readConfigMap(chosen);
@@ -47,18 +49,19 @@ const NOTHING: Found = { settings: DEFAULT_MESH_SETTINGS, issues: [] };
 type ConfigMapSource = Extract<SettingsSource, { kind: 'ConfigMap' }>;
 
 function isMeshConfigMap(source: ConfigMapSource): boolean {
-  return source.name === CONFIG_MAP && source.data['mesh'] !== undefined;
+  const isNamed = source.name === CONFIG_MAP || source.name.startsWith(`${CONFIG_MAP}-`);
+  return isNamed && source.data['mesh'] !== undefined;
 }
 
 function ambiguous(maps: readonly ConfigMapSource[]): ConfigIssue {
-  const namespaces = maps.map((map) => map.namespace).join(', ');
+  const names = maps.map((map) => `${map.namespace}/${map.name}`).join(', ');
   const { file, line, column } = maps[1]?.origin.position(MESH_PATH) ?? { file: '', line: 1, column: 1 };
-  const message = `several \`istio\` ConfigMaps (${namespaces}) and none in istio-system: which one holds the mesh config?`;
+  const message = `several ConfigMaps (${names}) and no istio-system/istio: which one holds the mesh config?`;
   return { code: 'ERR_CONFIG_INVALID', path: formatPath(MESH_PATH), message, file, line, column };
 }
 
-function readConfigMap({ data, origin, namespace }: ConfigMapSource): Found {
-  const resource = `ConfigMap ${namespace}/${CONFIG_MAP}`;
+function readConfigMap({ data, origin, namespace, name }: ConfigMapSource): Found {
+  const resource = `ConfigMap ${namespace}/${name}`;
   const inner = readYaml({ origin: origin.file, text: data['mesh'] ?? '' });
   const issues: ConfigIssue[] = inner.issues.map((issue) => ({
     ...issue,
@@ -72,7 +75,10 @@ function readConfigMap({ data, origin, namespace }: ConfigMapSource): Found {
   for (const fault of at.faults) {
     const place = document === undefined ? { line: 1, column: 1 } : placeOf(fault, document.origin);
     const position = origin.positionInText(MESH_PATH, place.line, place.column);
-    const path = `${formatPath(MESH_PATH)}: ${formatPath(fault.path)}`;
+    const path = [MESH_PATH, fault.path]
+      .filter(({ length }) => length > 0)
+      .map(formatPath)
+      .join(': ');
     issues.push({ code: 'ERR_CONFIG_INVALID', path, message: fault.message, resource, ...position });
   }
   return { settings, issues };

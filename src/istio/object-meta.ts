@@ -79,8 +79,13 @@ export function decodeMetadata(object: PlainObject, at: Decoding, options: Metad
   });
 }
 
+/** A name that the API server is to complete with random letters stands for itself, without the dash before them. */
 function decodeName(metadata: PlainObject, at: Decoding): string {
-  const name = metadata['name'];
+  const { name, generateName } = metadata;
+  if ((name === null || name === undefined || name === '') && typeof generateName === 'string') {
+    const start = generateName.replace(/[-.]+$/, '');
+    if (isDnsSubdomain(start)) return start;
+  }
   if (name === null || name === undefined || name === '') {
     at.fault('the field `name` is missing');
     return '';

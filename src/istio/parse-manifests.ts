@@ -16,7 +16,7 @@ import { findMeshSettings, type SettingsSource } from './mesh-settings-source.ts
 import { decodeMetadata } from './object-meta.ts';
 import { headOf, policyKindOf, readPolicyResource } from './policy-kinds.ts';
 import type { ObjectMeta } from './resource.ts';
-import { readYaml, type SourceText } from './yaml-reader.ts';
+import { readYaml, type SourceReading, type SourceText } from './yaml-reader.ts';
 import type { DocumentOrigin } from './yaml-source.ts';
 
 export interface ParseOptions {
@@ -40,7 +40,7 @@ export function parseManifestFiles(files: readonly SourceText[]): MeshConfig {
   const reading = new ManifestReading();
   for (const file of files) {
     const { objects, issues } = readYaml(file);
-    if (file.found === true && issues.length === 0 && !objects.some(({ value }) => looksLikeManifest(value))) continue;
+    if (file.found === true && isForeign(file.text, { objects, issues })) continue;
     reading.issues.push(...issues);
     for (const { value, origin } of objects) reading.add(value, origin);
   }
@@ -49,10 +49,17 @@ export function parseManifestFiles(files: readonly SourceText[]): MeshConfig {
   return config;
 }
 
-/** Values of a chart, a kustomization or a package have none of these fields, nor one that is near them in spelling. */
+/** Whether a file that was met in a folder is no manifest; one that cannot be read is, if its text speaks of a kind. */
+function isForeign(text: string, { objects, issues }: SourceReading): boolean {
+  if (issues.length > 0) return !/apiVersion|kind/i.test(text);
+  return !objects.some(({ value }) => looksLikeManifest(value));
+}
+
+/** A chart, its values, a kustomization or a package have at most one of these fields, misspelt ones included. */
 function looksLikeManifest(value: unknown): boolean {
+  if (!isPlainObject(value)) return false;
   const fields = ['apiVersion', 'kind', 'metadata', 'spec'];
-  return isPlainObject(value) && Object.keys(value).some((key) => suggest(key, fields) !== undefined);
+  return Object.keys(value).filter((key) => suggest(key, fields) !== undefined).length > 1;
 }
 
 interface Pending {

@@ -122,15 +122,15 @@ class YamlReading implements SourceReading {
   }
 
   #refuseDanglingAliases(document: Document): void {
+    const anchors = new Set<string>();
     let count = 0;
     visit(document, {
-      Alias: (_key, alias) => {
-        // To look one up costs a walk over the document; with too many of them it is refused as a whole.
-        if (++count > ALIAS_COUNT_MAX) return visit.BREAK;
-        if (alias.resolve(document) !== undefined) return undefined;
-        const { source, range } = alias;
+      Value: (_key, node) => {
+        if (node.anchor !== undefined) anchors.add(node.anchor);
+      },
+      Alias: (_key, { source, range }) => {
+        if (anchors.has(source) || ++count > ERRORS_MAX) return;
         this.#fail(`no anchor \`&${source}\` stands before \`*${source}\` in this document`, range?.[0]);
-        return undefined;
       },
     });
   }

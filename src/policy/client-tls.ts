@@ -33,7 +33,7 @@ import {
   type WorkloadSubject,
 } from './peer-authentication.ts';
 import { istioSpiffeId, type Endpoint } from './service-endpoints.ts';
-import { registeredPort, sortedUnique, type RegisteredService } from './service-registry.ts';
+import { registeredPort, sortedUnique, type RegisteredService } from './registered-service.ts';
 
 /** What travels on a connection, as ALPN distinguishes it. */
 export type ApplicationProtocol = 'http/1.0' | 'http/1.1' | 'h2' | 'tcp';

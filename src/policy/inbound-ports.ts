@@ -15,7 +15,7 @@ import { isSelective, selects } from '../istio/selector.ts';
 import type { WorkloadSubject } from './peer-authentication.ts';
 import { compareByAge, compareText, creationTimeMs } from './resource-order.ts';
 import { targetPortOf } from './service-endpoints.ts';
-import { declaredProtocol } from './service-registry.ts';
+import { declaredProtocol } from './service-entry-services.ts';
 
 /** How a listener treats a port: as HTTP, as bytes, by sniffing, or as a port nobody declared. */
 export type ProtocolClass = 'http' | 'tcp' | 'auto' | 'unknown';
@@ -93,7 +93,9 @@ function targetedPorts(config: MeshConfig, workload: Workload): readonly Inbound
   const entries = config.serviceEntries
     .filter(
       ({ metadata, spec }) =>
-        metadata.namespace === workload.namespace && selectsPods(spec.workloadSelector?.labels, workload),
+        metadata.namespace === workload.namespace &&
+        spec.workloadSelector !== undefined &&
+        selects(spec.workloadSelector.labels, workload.labels),
     )
     .flatMap(({ metadata, spec }) =>
       spec.hosts.map((host) => ({

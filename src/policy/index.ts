@@ -19,6 +19,7 @@ export * from './inbound-ports.ts';
 export * from './peer-authentication.ts';
 export * from './policy-attachment.ts';
 export * from './service-endpoints.ts';
+export * from './registered-service.ts';
 export * from './service-registry.ts';
 export * from './compile-mesh.ts';
 export * from './inbound.ts';

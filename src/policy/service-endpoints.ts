@@ -67,7 +67,8 @@ export function endpointsOfServiceEntry(
   const { namespace } = entry.metadata;
   const { port } = target;
   const number = port.targetPort ?? port.number;
-  const selector = entry.spec.workloadSelector?.labels;
+  // A selector without labels selects every workload of the namespace.
+  const selector = entry.spec.workloadSelector === undefined ? undefined : (entry.spec.workloadSelector.labels ?? {});
   if (selector !== undefined) {
     const pods = config.workloads
       .filter((pod) => pod.namespace === namespace && selects(selector, pod.labels))

@@ -8,41 +8,22 @@
  * specification for short names.
  * @module
  */
-import type { PolicyRef, WorkloadRef } from '../core/events.ts';
-import type { PortProtocol, Service } from '../istio/kubernetes.ts';
+import type { WorkloadRef } from '../core/events.ts';
+import type { Service } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import { protocolNamed } from '../istio/port-protocol.ts';
-import type { ServiceEntry } from '../istio/service-entry.ts';
 import { isWildcardHost, mostSpecificHost } from './host-match.ts';
-import { compareText, creationTimeMs, refOf } from './resource-order.ts';
-import { endpointsOfService, endpointsOfServiceEntry, istioSpiffeId, type Endpoint } from './service-endpoints.ts';
-
-export interface RegisteredPort {
-  readonly name: string;
-  readonly number: number;
-  readonly protocol: PortProtocol;
-}
-
-export interface RegisteredService {
-  /** The Service or ServiceEntry it comes from. */
-  readonly source: PolicyRef;
-  /** FQDN; a ServiceEntry's may be a wildcard such as `*.example.com`. */
-  readonly host: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly ports: readonly RegisteredPort[];
-  readonly location: 'MESH_INTERNAL' | 'MESH_EXTERNAL';
-  /** NONE: the caller's own destination address is used (headless Services too). */
-  readonly resolution: 'NONE' | 'STATIC' | 'DNS';
-  readonly headless: boolean;
-  /** `*`, `.`, `~` or namespaces. */
-  readonly exportTo: readonly string[];
-  readonly createdMs: number;
-  /** SPIFFE IDs and other names the service's certificates may carry, sorted; trust-domain aliases not yet added. */
-  identities(): readonly string[];
-  /** Endpoints on a service port; empty for a port the service does not have. */
-  endpoints(port: number): readonly Endpoint[];
-}
+import {
+  canonical,
+  identitiesOf,
+  isVisible,
+  memoize,
+  once,
+  sortedUnique,
+  type RegisteredService,
+} from './registered-service.ts';
+import { compareText, creationTimeMs } from './resource-order.ts';
+import { endpointsOfService, istioSpiffeId, type Endpoint } from './service-endpoints.ts';
+import { servicesOfEntries } from './service-entry-services.ts';
 
 /** What really answers at an endpoint. */
 export interface EndpointTarget {
@@ -68,10 +49,7 @@ export interface ServiceRegistryOptions {
 }
 
 export function compileServiceRegistry(config: MeshConfig, options: ServiceRegistryOptions = {}): ServiceRegistry {
-  const services = [
-    ...config.services.map((service) => fromService(config, service)),
-    ...config.serviceEntries.flatMap((entry) => fromServiceEntry(config, entry)),
-  ];
+  const services = [...config.services.map((service) => fromService(config, service)), ...servicesOfEntries(config)];
   const exact = new Map<string, RegisteredService[]>();
   const wildcards = new Map<string, RegisteredService[]>();
   for (const service of services) {
@@ -107,21 +85,6 @@ export function compileServiceRegistry(config: MeshConfig, options: ServiceRegis
       );
     },
   };
-}
-
-/** Whether callers in `namespace` may see the service. */
-export function isVisible(service: RegisteredService, namespace: string): boolean {
-  const { exportTo } = service;
-  if (exportTo.includes('*') || exportTo.includes(namespace)) return true;
-  return exportTo.includes('.') && service.namespace === namespace;
-}
-
-export function registeredPort(service: RegisteredService, port: number): RegisteredPort | undefined {
-  return service.ports.find(({ number }) => number === port);
-}
-
-function canonical(host: string): string {
-  return host.toLowerCase().replace(/\.$/, '');
 }
 
 /** The names under which a host may be registered, nearest first: as written, then as the cluster's DNS expands it. */
@@ -186,73 +149,9 @@ function fromService(config: MeshConfig, service: Service): RegisteredService {
   };
 }
 
-function fromServiceEntry(config: MeshConfig, entry: ServiceEntry): readonly RegisteredService[] {
-  const { spec, metadata } = entry;
-  const ports = spec.ports ?? [];
-  return spec.hosts.map((written) => {
-    const host = canonical(written);
-    const endpoints = memoize((number) =>
-      ports
-        .filter((port) => port.number === number)
-        .flatMap((port) => endpointsOfServiceEntry(config, entry, { host, port })),
-    );
-    return {
-      source: refOf(entry),
-      host,
-      namespace: metadata.namespace,
-      name: metadata.name,
-      ports: ports.map(({ name, number, protocol }) => ({ name, number, protocol: declaredProtocol(protocol) })),
-      location: spec.location ?? 'MESH_EXTERNAL',
-      resolution: resolutionOf(spec.resolution),
-      headless: false,
-      exportTo: spec.exportTo === undefined || spec.exportTo.length === 0 ? ['*'] : spec.exportTo,
-      createdMs: creationTimeMs(metadata),
-      identities: once(() =>
-        sortedUnique([
-          ...ports.flatMap(({ number }) => identitiesOf(endpoints(number))),
-          ...(spec.subjectAltNames ?? []),
-        ]),
-      ),
-      endpoints,
-    };
-  });
-}
-
-function resolutionOf(resolution: ServiceEntry['spec']['resolution']): RegisteredService['resolution'] {
-  if (resolution === undefined || resolution === 'NONE') return 'NONE';
-  return resolution === 'STATIC' ? 'STATIC' : 'DNS';
-}
-
-/** A protocol as ServiceEntry and Sidecar ports write it; anything unknown is sniffed. */
-export function declaredProtocol(text: string | undefined): PortProtocol {
-  return protocolNamed(text ?? '') ?? 'auto';
-}
-
-function identitiesOf(endpoints: readonly Endpoint[]): readonly string[] {
-  return endpoints.flatMap(({ spiffeId }) => (spiffeId === undefined ? [] : [spiffeId]));
-}
-
-export function sortedUnique(values: readonly string[]): readonly string[] {
-  return [...new Set(values)].sort(compareText);
-}
-
 function splitList(text: string | undefined): readonly string[] {
   return (text ?? '')
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
-}
-
-function once<T extends object>(compute: () => T): () => T {
-  let value: T | undefined;
-  return () => (value ??= compute());
-}
-
-function memoize<T>(compute: (key: number) => T): (key: number) => T {
-  const known = new Map<number, T>();
-  return (key) => {
-    const value = known.get(key) ?? compute(key);
-    known.set(key, value);
-    return value;
-  };
 }

@@ -1,6 +1,7 @@
 /**
  * Whatever the input, reading gives a value or a `ConfigError` whose every issue has a place; nothing else is thrown,
- * and nothing hangs; the linter takes whatever was accepted. Inputs are valid manifests with random damage: in the text, and in the values after parsing.
+ * and nothing hangs; compiler and linter take whatever was accepted. Inputs are valid manifests with random damage: in
+ * the text, and in the values after parsing.
  *
  * The long run (MESHPROOF_LONG=1) takes 20,000 texts and 500,000 values; by default a tenth of each
  * runs. `FC_SEED` overrides the seed.
@@ -9,7 +10,9 @@ import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { lint } from '../../../src/analysis/index.ts';
 import { Rng } from '../../../src/core/index.ts';
-import { ConfigError, parseManifests, validateResource } from '../../../src/istio/index.ts';
+import { tlsCheckRows } from '../../../src/cli/tls-check-rows.ts';
+import { ConfigError, parseManifests, validateResource, type MeshConfig } from '../../../src/istio/index.ts';
+import { compileMesh } from '../../../src/policy/index.ts';
 import { ONE_OF_EACH } from '../../unit/istio/manifests.ts';
 
 const LONG = process.env['MESHPROOF_LONG'] === '1';
@@ -115,6 +118,13 @@ const JUNK: readonly unknown[] = [
   'request.auth.claims[a]',
   'destination.labels[a]',
   'configmap://a/b/c',
+  '1h2m',
+  '0s',
+  '-1ms',
+  'a/b/*',
+  'UPGRADE',
+  { failover: [{ from: 'a', to: 'a' }] },
+  { tableSize: 4 },
   'unix://',
   'https://',
   '{"keys":[{}]}',
@@ -150,6 +160,14 @@ function damageValue(value: unknown, rng: Rng): unknown {
   return Object.fromEntries([...rest, [key, damageValue(child, rng)]]);
 }
 
+/** Everything that is done with a configuration: it must not throw. */
+function useAll(config: MeshConfig): void {
+  lint(config);
+  const compiled = compileMesh(config);
+  tlsCheckRows({ compiled });
+  for (const workload of config.workloads) compiled.inboundPorts(workload);
+}
+
 /** Runs `read`; true where it gave a value, false where it refused as it should. */
 function accepted(read: () => unknown, positioned: boolean): boolean {
   try {
@@ -172,7 +190,7 @@ describe('reading damaged manifests', () => {
     for (let run = 0; run < TEXTS; run++) {
       const text = damageText(rng);
       try {
-        if (accepted(() => lint(parseManifests(text, { origin: 'f.yaml' })), true)) good++;
+        if (accepted(() => useAll(parseManifests(text, { origin: 'f.yaml' })), true)) good++;
         else refused++;
       } catch (error) {
         throw new Error(`seed ${SEED}, run ${run}:\n${text}`, { cause: error });

@@ -13,7 +13,8 @@ import type {
 } from '../../../src/policy/outcome-question.ts';
 import { compilePeerAuthentication } from '../../../src/policy/peer-authentication.ts';
 import { acceptedTrustDomains } from '../../../src/policy/peer-names.ts';
-import { compileServiceRegistry, registeredPort } from '../../../src/policy/service-registry.ts';
+import { registeredPort } from '../../../src/policy/registered-service.ts';
+import { compileServiceRegistry } from '../../../src/policy/service-registry.ts';
 
 export interface Call {
   readonly config: MeshConfig;

@@ -75,7 +75,8 @@ describe('tls-check', () => {
     expect(table({ namespace: 'old' })).toHaveLength(2);
     expect(table({ target: 'cart.shop:9000' })).toHaveLength(3);
     expect(table({ target: 'mixed', namespace: 'shop' })).toHaveLength(2);
-    expect(tlsCheckRows({ compiled: compileMesh(WORLD), target: 'nothing' })).toEqual([]);
+    expect(() => table({ target: 'nothing' })).toThrow('no service `nothing` seen from namespace default');
+    expect(() => table({ target: 'cart.shop:9001' })).toThrow('has no port `9001`: expected 80, 9000');
   });
 
   it('asks as one caller, who may have no sidecar and then no DestinationRule', () => {

@@ -99,7 +99,15 @@ spec:
   host: cart.shop.svc.cluster.local
   trafficPolicy:
     tls: { mode: ISTIO_MUTUAL }
-    connectionPool: { tcp: { maxConnections: 100 } }
+    connectionPool:
+      tcp: { maxConnections: 100, connectTimeout: 10s, idleTimeout: 0s }
+      http: { http2KeepAlive: { interval: 15s, timeout: 5s }, h2UpgradePolicy: DEFAULT }
+    outlierDetection: { interval: 10s, maxEjectionPercent: 50, consecutive5xxErrors: 5 }
+    loadBalancer:
+      consistentHash: { httpHeaderName: x-user, maglev: { tableSize: 65537 } }
+      localityLbSetting:
+        distribute: [{ from: eu/a/*, to: { eu/a: 80, eu/b: 20 } }]
+      warmup: { duration: 30s, aggression: 1.5 }
     portLevelSettings:
     - port: { number: 80 }
       tls: { mode: DISABLE }
@@ -134,7 +142,15 @@ spec:
   ingress:
   - port: { number: 9080, protocol: HTTP, name: web }
     defaultEndpoint: 127.0.0.1:8080
+  - port: { number: 9443, protocol: HTTPS, name: secure }
+    tls: { mode: MUTUAL, serverCertificate: /c.pem, privateKey: /k.pem, caCertificates: /ca.pem }
+  outboundTrafficPolicy:
+    mode: ALLOW_ANY
+    egressProxy: { host: egress.shop.svc.cluster.local, port: { number: 8080 } }
   egress:
+  - port: { number: 0, protocol: HTTP }
+    bind: unix:///run/egress.sock
+    hosts: ["*/*"]
   - hosts: ["./*", "istio-system/*"]
 `;
 

@@ -99,6 +99,12 @@ metadata:
     expect(read.serviceAccounts[1]?.origin).toMatchObject({ file: 'b.yaml', line: 2 });
   });
 
+  it('takes the beginning of a generated name for the name', () => {
+    const job = (head: string): string => `apiVersion: batch/v1\nkind: Job\nmetadata: { ${head} }\n`;
+    expect(parseManifests(job('generateName: migrate-')).workloads[0]?.name).toBe('migrate');
+    expect(() => parseManifests(job('generateName: ""'))).toThrow('the field `name` is missing');
+  });
+
   it('leaves foreign kinds of a familiar name alone', () => {
     const text =
       'apiVersion: policy.linkerd.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: { name: x }\nspec: { any: 1 }';

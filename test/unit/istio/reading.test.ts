@@ -44,11 +44,9 @@ describe('reading YAML as kubectl does', () => {
     expect(lines[0]).toMatch(/^f:4:1: .*; render the template first \(helm template\)$/);
   });
 
-  it('stays quick with ten thousand aliases', () => {
-    const text = `a: &a x\nb: [${Array.from({ length: 10_000 }, () => '*a').join(', ')}]\n`;
-    const start = performance.now();
+  it('looks at each of a hundred thousand aliases once', () => {
+    const text = `a: &a x\nb: [${Array.from({ length: 100_000 }, () => '*a').join(', ')}]\n`;
     expect(faults(text)[0]).toMatch(/^f:1:1: /);
-    expect(performance.now() - start).toBeLessThan(5_000);
   });
 });
 
@@ -104,13 +102,15 @@ describe('files that were met in a folder', () => {
 
   it('are left alone where they are no manifests', () => {
     const lists = { origin: 'list.json', text: '[1, 2]', found: true };
-    expect(parseManifestFiles([values, policy, lists]).authorizationPolicies).toHaveLength(1);
+    const lines = { origin: 'data.json', text: '{"a": 1}\n{"a": 2}\n', found: true };
+    const chart = { origin: 'Chart.yaml', text: 'apiVersion: v2\nname: x\nversion: 1.0.0\n', found: true };
+    expect(parseManifestFiles([values, policy, lists, lines, chart]).authorizationPolicies).toHaveLength(1);
     expect(() => parseManifestFiles([{ origin: 'values.yaml', text: values.text }])).toThrow(/`apiVersion` is missing/);
   });
 
   it.each([
-    ['a syntax error', 'a: [', /values\.yaml:1/],
-    ['a field of a manifest', 'spec: {}', /`apiVersion` is missing/],
+    ['a syntax error', 'kind: [', /values\.yaml:1/],
+    ['fields of a manifest', 'metadata: {}\nspec: {}', /`apiVersion` is missing/],
     ['a misspelt one', 'apiVersoin: v1\nknd: Service', /`apiVersion` is missing[^]*`kind` is missing/],
   ])('are not left alone with %s', (_, text, message) => {
     expect(() => parseManifestFiles([{ ...values, text }])).toThrow(message);

@@ -270,3 +270,63 @@ describe('inbound ports', () => {
     expect(protocolClass(protocol)).toBe(expected);
   });
 });
+
+describe('ServiceEntries of one namespace and host', () => {
+  const https = { number: 443, name: 'https', protocol: 'TLS' };
+  const at = (address: string) => [{ address }];
+  const entry = (id: string, parts: object) =>
+    serviceEntry(id, { hosts: ['e.example'], resolution: 'STATIC', ports: [http], ...parts });
+  const found = (...serviceEntries: readonly ReturnType<typeof entry>[]) => {
+    const registry = compileServiceRegistry(config({ serviceEntries }));
+    const one = registry.resolve('e.example', 'foo');
+    return {
+      count: registry.services.length,
+      source: one?.source.name,
+      ports: one?.ports.map(({ number, protocol }) => `${number} ${protocol}`),
+      addresses: [80, 443].map((port) => one?.endpoints(port).map(({ address }) => address)),
+    };
+  };
+
+  it('are one service, with the endpoints of all and the protocol of the oldest', () => {
+    const young = entry('foo/a@2', { endpoints: at('10.0.0.2'), ports: [{ ...http, protocol: 'TCP' }, https] });
+    const old = entry('foo/b@1', { endpoints: [...at('10.0.0.1'), ...at('10.0.0.2')] });
+    expect(found(young, old)).toEqual({
+      count: 1,
+      source: 'b',
+      ports: ['80 http', '443 tls'],
+      addresses: [['10.0.0.1', '10.0.0.2'], ['10.0.0.2']],
+    });
+  });
+
+  it.each([
+    ['another resolution', { resolution: 'DNS', endpoints: at('a.example') }],
+    ['another visibility', { exportTo: ['.'], endpoints: at('10.0.0.2') }],
+    ['another selector', { workloadSelector: { labels: { app: 'x' } } }],
+  ])('keep the ports of the oldest against one of %s', (_, parts) => {
+    const old = entry('foo/b@1', { endpoints: at('10.0.0.1') });
+    expect(found(entry('foo/a@2', { ports: [https], ...parts }), old).ports).toEqual(['80 http']);
+  });
+
+  it('stay apart in two namespaces', () => {
+    expect(found(entry('foo/a', { endpoints: at('10.0.0.1') }), entry('bar/a', { endpoints: at('10.0.0.2') }))).toEqual(
+      {
+        count: 2,
+        source: 'a',
+        ports: ['80 http'],
+        addresses: [['10.0.0.1'], []],
+      },
+    );
+  });
+
+  it('select every workload of the namespace with a selector that asks for nothing', () => {
+    const cfg = config({
+      workloads: [workload('foo/a'), workload('foo/b'), workload('bar/c')],
+      serviceEntries: [
+        serviceEntry('foo/e', { hosts: ['e.example'], ports: [http], resolution: 'DNS', workloadSelector: {} }),
+      ],
+    });
+    const endpoints = compileServiceRegistry(cfg).resolve('e.example', 'foo')?.endpoints(80) ?? [];
+    expect(endpoints.map((endpoint) => endpoint.workload?.name)).toEqual(['a', 'b']);
+    expect(inboundProtocol(cfg, workload('foo/b'), 80)).toBe('http');
+  });
+});
