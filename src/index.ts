@@ -17,6 +17,8 @@ export type {
   Caller,
   CallerCertificate,
   FaultWindow,
+  GatewayOption,
+  GatewayRoute,
   MeshRequest,
   Outcome,
   OutcomeConnection,

@@ -8,6 +8,7 @@
  */
 import type { AuthorizationRequest, Decision } from '../policy/index.ts';
 import type { InboundConnection, InboundRefusal } from '../wire/index.ts';
+import type { Outcome } from './request.ts';
 
 export interface ExchangeRecord {
   connection?: InboundConnection;
@@ -15,6 +16,8 @@ export interface ExchangeRecord {
   decision?: Decision;
   /** Access-log detail where something other than RBAC decided: a refused token, a path that cannot be normalised. */
   details?: string;
+  /** What became of it behind a gateway. */
+  onward?: Outcome;
   reached: boolean;
   /** Told once the server has made up its mind about a raw connection. */
   onVerdict?: () => void;
@@ -47,6 +50,7 @@ export class ExchangeLedger {
       delete record.connection;
       delete record.asked;
       delete record.decision;
+      delete record.onward;
     }
     this.#records.delete(requestId);
   }

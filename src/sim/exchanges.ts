@@ -32,6 +32,8 @@ export interface ExchangeMarks {
   readonly flow?: string;
   /** Over a connection of its own. */
   readonly fresh?: boolean;
+  /** A gateway passes it on: what X-Forwarded-Client-Cert says is the gateway's own word. */
+  readonly edge?: boolean;
 }
 
 /** What calls ask of their mesh. */
@@ -95,7 +97,7 @@ export class Exchanges {
     if ('kind' in way) return { outcome: way.outcome };
     const { departure, target } = way;
     const once = departure.oneShot || marks.fresh === true;
-    const exchanged = await this.#send(request, once ? { ...way, once, route: this.#ownRoute(way.route) } : way);
+    const exchanged = await this.#send(request, once ? { ...way, once, route: this.#ownRoute(way.route) } : way, marks);
     const delayMs = this.#port.delayMs(way.route.link);
     const outcome = delayMs > 0 ? { ...exchanged.outcome, durationMs: delayMs } : exchanged.outcome;
     reportExchange(events, request, { departure, target, outcome, flow: marks.flow });
@@ -139,14 +141,14 @@ export class Exchanges {
     return unresolved({ kind, detail, viaSidecar: departure.viaSidecar, registryOnly: this.#port.registryOnly() });
   }
 
-  async #send(request: MeshRequest, way: Passage): Promise<Exchanged> {
+  async #send(request: MeshRequest, way: Passage, { edge }: ExchangeMarks): Promise<Exchanged> {
     const { target, route, once, hop } = way;
     const { ledger, pool } = this.#port;
     const given = request.headers?.['x-request-id'];
     const requestId = typeof given === 'string' ? given : this.#port.requestId();
     const requested = ledger.open(requestId);
     const headers =
-      hop === 'http' && request.headers !== undefined
+      hop === 'http' && request.headers !== undefined && edge !== true
         ? withoutClientCertificate(lowerNames(request.headers))
         : request.headers;
     try {

@@ -24,6 +24,7 @@ import { BARE_ALPN, type CallerKind, clientProtocol, isTls } from './departures.
 import { EXPIRED_AGE_MS, HELD_TTL_MS } from './foreign-credentials.ts';
 import { OUTSIDE_IP } from './outside.ts';
 import { defaultProtocol } from './exchanges.ts';
+import { edgeServer, type GatewayAhead, knowsEdge, passedOn } from './gateway-prediction.ts';
 import type { MeshCa } from './mesh-ca.ts';
 import {
   anchorsOf,
@@ -55,6 +56,8 @@ export interface PredictionInput {
   readonly ca: MeshCa;
   readonly trust: ClientTrust;
   readonly now: Instant;
+  /** The target is a gateway; what it lets through goes on. */
+  readonly gateway?: GatewayAhead;
 }
 
 /** No root of this mesh. */
@@ -121,7 +124,7 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
     headers: {},
     connection: {
       security,
-      ...(security === 'none' ? {} : serverPrincipal(input)),
+      ...(security === 'none' || input.gateway !== undefined ? {} : serverPrincipal(input)),
       ...(seen?.principal === undefined ? {} : { clientPrincipal: seen.principal }),
       resumed: false,
     },
@@ -136,6 +139,16 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
   const asked = isHttp ? { ...peer, ...requestAttributes(request, input, peer.source.ip, seen) } : peer;
   const decision = compiled.authorize(asked);
   const by = { decidedBy: decision.determining, reason: decision.reason, asked, decision };
+  if (decision.decision === 'allow' && input.gateway !== undefined && request !== undefined) {
+    return {
+      ...passedOn(
+        input.gateway,
+        { ...request, host: request.host ?? target.host },
+        compiled.config.settings.pathNormalization,
+      ),
+      connection: base.connection,
+    };
+  }
   if (decision.decision === 'allow') return { ...base, ...by, result: 'allow', status, flags, details, body: '' };
   const body = decision.status === 403 ? RBAC_DENIED : '';
   const denied = deniedOutcome(questionOf(input), predicted, { status: decision.status, body });
@@ -173,7 +186,7 @@ function peerOf(
 
 function requestAttributes(
   request: MeshRequest,
-  { caller, target, server }: PredictionInput,
+  { caller, target, server, gateway }: PredictionInput,
   ip: string,
   seen: PredictedOutcome['server'],
 ): Pick<AuthorizationRequest, 'source' | 'request'> {
@@ -185,17 +198,21 @@ function requestAttributes(
     leaf === undefined
       ? {}
       : { [CLIENT_CERTIFICATE]: clientCertificateElement(leaf, server.agent?.spiffeId ?? server.spiffeId) };
+  const remoteIp = gateway === undefined ? forwardedFor(request) : gateway.gateway.remoteIp(sent, { ip });
   return {
     source: {
       ip,
-      remoteIp: forwardedFor(request) ?? ip,
+      remoteIp: remoteIp ?? ip,
       ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
     },
     request: {
       method: request.method ?? 'GET',
       host: request.host ?? target.host,
       path: request.path ?? '/',
-      headers: { ...sent, ...element },
+      headers:
+        gateway === undefined
+          ? { ...sent, ...element }
+          : gateway.gateway.received(sent, { ip, isTls: caller.kind === 'tls' }, ''),
     },
   };
 }
@@ -215,8 +232,13 @@ function questionOf(input: PredictionInput): OutcomeQuestion {
   const { agent } = server;
   const leaf = server.application(endpoint.port).certificate;
   const own = leaf === undefined ? {} : { ownTls: chainFacts([leaf], now) };
+  const end = callerEnd(input, client, request?.host ?? target.host);
+  if (input.gateway !== undefined) {
+    const { gateway } = input.gateway;
+    return { caller: knowsEdge(end, gateway, now), server: edgeServer(gateway, end, now) };
+  }
   return {
-    caller: callerEnd(input, client, request?.host ?? target.host),
+    caller: end,
     server:
       agent === undefined
         ? own
