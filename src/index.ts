@@ -18,6 +18,8 @@ export type {
   Caller,
   CallerCertificate,
   FaultWindow,
+  GatewayOption,
+  GatewayRoute,
   MeshRequest,
   Outcome,
   OutcomeConnection,

@@ -29,6 +29,7 @@ import {
   type ApplicationOption,
   type CsrPath,
   type FaultWindow,
+  type GatewayTable,
   type MeshConnection,
   type MeshRequest,
   type Outcome,
@@ -80,6 +81,11 @@ export interface MeshOptions {
   readonly applications?: Readonly<Record<string, ApplicationOption>>;
   /** Who answers outside the mesh, by `host` or `host:port`. Nobody else does: there is no way off this machine. */
   readonly outside?: Readonly<Record<string, ApplicationOption>>;
+  /**
+   * Ports of workloads that face the outside, by `namespace/workload:port`: TLS with a public certificate or plain HTTP,
+   * the policies of the workload in front, its own identity behind.
+   */
+  readonly gateways?: GatewayTable;
   /** Certificate files that DestinationRules name: PEM by path. */
   readonly files?: Readonly<Record<string, string>>;
   /** PEM certificates that stand for the operating system's roots, where a DestinationRule names none. */
@@ -115,7 +121,8 @@ export class Mesh implements AsyncDisposable {
   /** @throws MeshError `ERR_CONFIG_…` when the configuration is refused, `ERR_TIME_SYNTAX`, `ERR_WIRE_LISTEN` */
   static async start(options: MeshOptions): Promise<Mesh> {
     const { seed = DEFAULT_SEED, start = DEFAULT_EPOCH, ca = {}, rotation = {} } = options;
-    const { workloads, applications, outside, files, systemRoots, externalAuthorizer, jwks, listen } = options;
+    const { workloads, applications, outside, gateways, files, systemRoots, externalAuthorizer, jwks, listen } =
+      options;
     const simulation = await Simulation.start({
       config: await configOf(options),
       seed: String(seed),
@@ -131,6 +138,7 @@ export class Mesh implements AsyncDisposable {
       ...(workloads && { workloads }),
       ...(applications && { applications }),
       ...(outside && { outside }),
+      ...(gateways && { gateways }),
       ...(files && { files }),
       ...(systemRoots && { systemRoots }),
       ...(externalAuthorizer && { externalAuthorizer }),

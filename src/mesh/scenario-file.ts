@@ -48,7 +48,7 @@ function at(object: SourceObject, path: ConfigPath): string {
 
 /** Keys of every object of the schema: what a misspelt key may have meant. */
 const KEYS: readonly string[] =
-  'apiVersion kind metadata name description seed clock start run manifests listen ca leafTtl key rotation enabled graceRatio jitterRatio services latency p50 p99 errorRate connections traffic from to rps request method path host headers body events at apply remove note access expect workload certificate lowcode as gateway hosts clients file requests resource trigger responses status flow lost rotated min max namespace rootTtl rootAge renewRoot workloads skew csr latency refuse root step news intermediate trustDomain aliases renew revoke'.split(
+  'apiVersion kind metadata name description seed clock start run manifests listen ca leafTtl key rotation enabled graceRatio jitterRatio services latency p50 p99 errorRate connections traffic from to rps request method path host headers body events at apply remove note access expect workload certificate lowcode as gateway hosts clients file requests resource trigger responses status flow lost rotated min max namespace rootTtl rootAge renewRoot workloads gateways routes prefix tls key clientRoots trustedProxies skew csr latency refuse root step news intermediate trustDomain aliases renew revoke'.split(
     ' ',
   );
 

@@ -3,19 +3,22 @@
  * @module
  */
 import { isAbsolute, join } from 'node:path';
-import { parseDuration } from '../core/index.ts';
+import { DEFAULT_EPOCH, type Instant, parseDuration, parseInstant } from '../core/index.ts';
 import { type Application, type CsrPath, echoApplication } from '../sim/index.ts';
 import { loadManifests } from './load-manifests.ts';
 import type { MeshOptions } from './mesh.ts';
 import type { CsrFile } from './scenario-event-schema.ts';
+import { scenarioGateways } from './scenario-gateways.ts';
 import type { ScenarioFile, ServiceFile } from './scenario-schema.ts';
 
 /** @throws ConfigError, MeshError `ERR_CONFIG_IO` */
 export async function scenarioMesh(
   scenario: ScenarioFile,
   folder: string,
+  /** Instead of the scenario's own. */
+  begins?: Instant,
 ): Promise<{ readonly options: MeshOptions; readonly applications: Readonly<Record<string, Application>> }> {
-  const { manifests, clock, ca, rotation, services, workloads, listen } = scenario;
+  const { manifests, clock, ca, rotation, services, workloads, listen, gateways } = scenario;
   const config = await loadManifests(manifests.map((path) => (isAbsolute(path) ? path : join(folder, path))));
   const applications: Record<string, Application> = {};
   for (const workload of config.workloads) {
@@ -38,6 +41,12 @@ export async function scenarioMesh(
       ...(rotation?.jitterRatio === undefined ? {} : { jitterRatio: rotation.jitterRatio }),
     },
     ...(listen === undefined ? {} : { listen }),
+    ...(gateways && {
+      gateways: await scenarioGateways(gateways, {
+        folder,
+        start: begins ?? (clock?.start === undefined ? DEFAULT_EPOCH : parseInstant(clock.start)),
+      }),
+    }),
     workloads: Object.fromEntries(
       Object.entries(workloads ?? {}).map(([name, { skew, csr }]) => [
         name,

@@ -52,6 +52,25 @@ export interface LowCodeFile {
   readonly clients: readonly LowCodeClientFile[];
 }
 
+/** A port of a workload that faces the outside. */
+export interface GatewayFile {
+  readonly routes: readonly {
+    readonly hosts?: readonly string[] | undefined;
+    readonly prefix?: string | undefined;
+    readonly to: string;
+  }[];
+  /** Either names, for which a certificate is made, or files. Absent: plain HTTP. */
+  readonly tls?:
+    | {
+        readonly hosts?: readonly string[] | undefined;
+        readonly certificate?: string | undefined;
+        readonly key?: string | undefined;
+        readonly clientRoots?: string | undefined;
+      }
+    | undefined;
+  readonly trustedProxies?: number | undefined;
+}
+
 export interface FlowFile {
   readonly from: string;
   readonly to: string;
@@ -109,6 +128,8 @@ export interface ScenarioFile {
       }
     | undefined;
   readonly services?: Readonly<Record<string, ServiceFile>> | undefined;
+  /** By `namespace/workload:port`. */
+  readonly gateways?: Readonly<Record<string, GatewayFile>> | undefined;
   readonly traffic?: readonly FlowFile[] | undefined;
   readonly events?: readonly EventFile[] | undefined;
   readonly access?: readonly AccessFile[] | undefined;
@@ -154,6 +175,27 @@ const service = z.strictObject({
       }),
     ),
   ),
+});
+
+const gateway = z.strictObject({
+  routes: z
+    .array(
+      z.strictObject({
+        hosts: z.optional(z.array(z.string()).check(z.minLength(1))),
+        prefix: z.optional(z.string().check(z.startsWith('/', 'expected a path that starts with /'))),
+        to: z.string(),
+      }),
+    )
+    .check(z.minLength(1)),
+  tls: z.optional(
+    z.strictObject({
+      hosts: z.optional(z.array(z.string()).check(z.minLength(1))),
+      certificate: z.optional(z.string()),
+      key: z.optional(z.string()),
+      clientRoots: z.optional(z.string()),
+    }),
+  ),
+  trustedProxies: z.optional(z.int().check(z.minimum(0))),
 });
 
 const flow = z.strictObject({
@@ -203,6 +245,7 @@ const scenario = z.strictObject({
     }),
   ),
   services: z.optional(z.record(z.string(), service)),
+  gateways: z.optional(z.record(z.string(), gateway)),
   traffic: z.optional(z.array(flow)),
   events: z.optional(z.array(event)),
   access: z.optional(z.array(access)),

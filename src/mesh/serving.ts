@@ -8,7 +8,7 @@
  */
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { didYouMean, DisposeStack, instantOf, MeshError, messageOf } from '../core/index.ts';
+import { didYouMean, DisposeStack, type Instant, instantOf, MeshError, messageOf } from '../core/index.ts';
 import type { Workload } from '../istio/index.ts';
 import { certificatesToPem, type Svid } from '../pki/index.ts';
 import type { Address } from '../wire/index.ts';
@@ -56,9 +56,11 @@ export interface ServedWorkload {
   readonly inbound: readonly {
     readonly port: number;
     readonly protocol: string;
-    /** `NONE` without a sidecar. */
+    /** Of peer authentication, `NONE` without a sidecar; at a gateway's port of its own TLS: `NONE`, `SIMPLE`, `MUTUAL`. */
     readonly mode: string;
     readonly address: string;
+    /** A gateway's public certificate, PEM: what its clients are to trust. */
+    readonly certificate?: string;
   }[];
   readonly outbound: string;
 }
@@ -125,10 +127,11 @@ export class Serving implements AsyncDisposable {
 
 /** @throws MeshError, ConfigError: what cannot be read, parsed or bound */
 export async function startServing(options: ServingOptions): Promise<Serving> {
+  const start = instantOf(Date.now());
   const mesh = await Mesh.start({
-    ...(await optionsOf(options)),
+    ...(await optionsOf(options, start)),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
-    start: instantOf(Date.now()),
+    start,
   });
   let serving: Serving | undefined;
   try {
@@ -148,10 +151,10 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   }
 }
 
-async function optionsOf({ scenario, manifests, ports = {} }: ServingOptions): Promise<MeshOptions> {
+async function optionsOf({ scenario, manifests, ports = {} }: ServingOptions, start: Instant): Promise<MeshOptions> {
   if (manifests !== undefined) return { config: await loadManifests(manifests), listen: ports };
   const loaded = await loadScenario(scenario);
-  const { options, applications } = await scenarioMesh(loaded.scenario, loaded.folder);
+  const { options, applications } = await scenarioMesh(loaded.scenario, loaded.folder, start);
   const seed = loaded.scenario.seed ?? loaded.scenario.metadata.name;
   return { ...options, applications, seed, listen: { ...options.listen, ...ports } };
 }
@@ -170,6 +173,7 @@ async function listenEverywhere(mesh: Mesh): Promise<readonly ServedWorkload[]> 
         protocol: ports.find((declared) => declared.port === port)?.protocol ?? 'auto',
         mode: modeOf(mesh, workload, port),
         address: textOf(sidecar.address),
+        ...certificateOf(mesh.simulation.gateway(workload, port)),
       }));
     const outbound = textOf(await mesh.outbound(`${namespace}/${name}`));
     served.push({
@@ -184,7 +188,13 @@ async function listenEverywhere(mesh: Mesh): Promise<readonly ServedWorkload[]> 
   return served;
 }
 
+function certificateOf(gateway: ReturnType<Mesh['simulation']['gateway']>): { readonly certificate?: string } {
+  return gateway?.credential === undefined ? {} : { certificate: certificatesToPem(gateway.credential.chain) };
+}
+
 function modeOf(mesh: Mesh, workload: Workload, port: number): string {
+  const gateway = mesh.simulation.gateway(workload, port);
+  if (gateway !== undefined) return gateway.mode;
   return workload.injected ? mesh.compiled.peerAuthentication(workload, port).mode : 'NONE';
 }
 

@@ -77,6 +77,14 @@ export const CLUSTER_NOT_FOUND: LocalAnswer = Object.freeze({
   body: '',
 });
 
+/** No route of a gateway takes the request. */
+export const NO_ROUTE: LocalAnswer = Object.freeze({
+  status: 404,
+  flags: 'NR',
+  details: 'route_not_found',
+  body: '',
+});
+
 /** REGISTRY_ONLY and a host nobody knows. */
 export const BLACK_HOLE: LocalAnswer = Object.freeze({
   status: 502,

@@ -15,6 +15,7 @@ import type { ServiceEntry, ServiceEntryPort, WorkloadEntry, WorkloadEntrySpec }
 import { isSelective, selects } from '../istio/selector.ts';
 
 const TLS_MODE_LABEL = 'security.istio.io/tlsMode';
+const TEMPLATES = 'inject.istio.io/templates';
 
 export interface Endpoint {
   /** The Pods this endpoint is; absent for an address. */
@@ -124,10 +125,16 @@ function numberOf({ port, targetPort }: ServicePort): number {
   return typeof targetPort === 'number' ? targetPort : port;
 }
 
+/** Whether injection uses the template of sidecars, which is the default; gateways have one of their own. */
+function hasSidecarTemplate({ annotations }: Workload): boolean {
+  const named = Object.hasOwn(annotations, TEMPLATES) ? annotations[TEMPLATES] : undefined;
+  return named === undefined || named.split(',').some((name) => name.trim() === 'sidecar');
+}
+
 function podEndpoint(config: MeshConfig, pod: Workload, port: number): readonly Endpoint[] {
   if (pod.replicas === 0) return [];
-  // Injection writes the label `istio` unless the Pod already carries one.
-  const mode = pod.labels[TLS_MODE_LABEL] ?? (pod.injected ? 'istio' : 'disabled');
+  // The sidecar's template writes the label `istio` unless the Pod already carries one; a gateway's writes none.
+  const mode = pod.labels[TLS_MODE_LABEL] ?? (pod.injected && hasSidecarTemplate(pod) ? 'istio' : 'disabled');
   return [
     {
       workload: { namespace: pod.namespace, name: pod.name },

@@ -15,7 +15,7 @@ export interface ApplicationRequest {
 
 export interface ApplicationResponse {
   readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string | Uint8Array;
   /** HTTP/2 alone: where gRPC keeps its status. */
   readonly trailers?: Readonly<Record<string, string>>;

@@ -11,7 +11,6 @@
 import { MeshError } from '../core/index.ts';
 import {
   type Address,
-  type HttpAnswer,
   join,
   type InboundExchange,
   type OutboundCall,
@@ -21,9 +20,10 @@ import {
 } from '../wire/index.ts';
 import type { Departure } from './departures.ts';
 import type { Exchanges } from './exchanges.ts';
-import { headerLines, withChanges, withoutClientCertificate } from './forwarded-headers.ts';
+import { headerLines, withoutClientCertificate } from './forwarded-headers.ts';
 import { localReply } from './local-reply.ts';
-import type { MeshRequest, Outcome } from './request.ts';
+import { onwardHeaders, onwardReply } from './onward-reply.ts';
+import type { MeshRequest } from './request.ts';
 import type { NoTarget, Target } from './targets.ts';
 
 export interface ClientSidecarOptions {
@@ -34,24 +34,6 @@ export interface ClientSidecarOptions {
   resolve(to: string, namespace: string): Target | NoTarget;
   readonly listenPort: number | undefined;
 }
-
-/** Headers of a proxy's own connection, and those that are set anew. */
-const NOT_FORWARDED: readonly string[] = [
-  'host',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authorization',
-  'proxy-authenticate',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-  'content-length',
-];
-/** Statuses in whose answers no length may stand, or none that is ours. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length']);
 
 export class ClientSidecar implements AsyncDisposable {
   readonly #calls: OutboundCalls;
@@ -139,7 +121,7 @@ class OutboundCalls {
       method: exchange.method,
       path,
       host: authority,
-      headers: withChanges(exchange.headers, NOT_FORWARDED, []),
+      headers: onwardHeaders(exchange.headers),
       protocol: exchange.protocol === 'h2' ? 'h2' : 'http/1.1',
       ...(body.length === 0 ? {} : { body }),
     };
@@ -148,7 +130,9 @@ class OutboundCalls {
       return;
     }
     const { answer, outcome } = await exchanges.request(request, {});
-    respond(exchange, answer, outcome);
+    const reply = onwardReply(exchange.headers, { outcome, ...(answer && { answer }) });
+    if (reply === undefined) exchange.abort();
+    else exchange.reply(reply);
   }
 
   /** An upgrade goes over a connection of its own. */
@@ -202,20 +186,3 @@ class OutboundCalls {
 
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const NO_BODY = new Uint8Array();
-
-function respond(exchange: InboundExchange, answer: HttpAnswer | undefined, outcome: Outcome): void {
-  if (answer?.ok === true) {
-    const headers = Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.has(name)));
-    const length = answer.headers['content-length'];
-    exchange.reply({
-      status: answer.status,
-      // An answer to HEAD tells a length that its body does not have.
-      headers: answer.body.length === 0 && length !== undefined ? { ...headers, 'content-length': length } : headers,
-      body: answer.body,
-      ...(answer.trailers === undefined ? {} : { trailers: answer.trailers }),
-    });
-    return;
-  }
-  if (outcome.status === 0) exchange.abort();
-  else exchange.reply(localReply(exchange.headers, { status: outcome.status, body: outcome.body }));
-}

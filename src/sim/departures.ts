@@ -18,6 +18,7 @@ import type { Address, Credential, OutboundRoute } from '../wire/index.ts';
 import type { CertificateAgent } from './certificate-agent.ts';
 import type { ClientTrust } from './client-trust.ts';
 import { foreignCredential } from './foreign-credentials.ts';
+import type { Gateway } from './gateway.ts';
 import type { MeshCa } from './mesh-ca.ts';
 import type { Caller, CallerCertificate } from './request.ts';
 import { OUTSIDE_IP } from './outside.ts';
@@ -63,6 +64,8 @@ export interface DeparturePort {
   compiled(): CompiledMesh;
   /** @throws MeshError `ERR_REQUEST_INVALID` */
   running(name: string): RunningWorkload;
+  /** The gateway that the target is. */
+  gateway(target: Target): Gateway | undefined;
 }
 
 /** What a client of Istio's offers, so that a caller with TLS of its own meets the same filter chain. */
@@ -230,10 +233,14 @@ function bareDeparture({ source, running, ip, port, tls }: BareCaller): Departur
               sni: `outbound_.${target.servicePort}_._.${target.service.host}`,
               alpn: tls.alpn ?? BARE_ALPN[speaks],
               identity: () => tls.credential,
-              verifyServer: (chain) =>
-                tls.verify === 'none'
-                  ? { ok: true, validUntil: port.now() }
-                  : port.ca.verifyServer(chain, port.now(), []),
+              verifyServer: (chain) => {
+                if (tls.verify === 'none') return { ok: true, validUntil: port.now() };
+                // Who comes from outside knows the gateway's public certificate.
+                const gateway = port.gateway(target);
+                return gateway === undefined
+                  ? port.ca.verifyServer(chain, port.now(), [])
+                  : gateway.verifyServer(chain, port.now());
+              },
             },
           }),
     }),

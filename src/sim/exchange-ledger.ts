@@ -8,6 +8,7 @@
  */
 import type { AuthorizationRequest, Decision } from '../policy/index.ts';
 import type { InboundConnection, InboundRefusal } from '../wire/index.ts';
+import type { Outcome } from './request.ts';
 
 export class ExchangeRecord {
   connection: InboundConnection | undefined;
@@ -15,6 +16,8 @@ export class ExchangeRecord {
   decision: Decision | undefined;
   /** Access-log detail where something other than RBAC decided: a refused token, a path that cannot be normalised. */
   details: string | undefined;
+  /** What became of it behind a gateway. */
+  onward: Outcome | undefined;
   reached = false;
   /** Told once the server has made up its mind about a raw connection. */
   onVerdict: (() => void) | undefined;
@@ -47,6 +50,7 @@ export class ExchangeLedger {
       record.connection = undefined;
       record.asked = undefined;
       record.decision = undefined;
+      record.onward = undefined;
     }
     this.#records.delete(requestId);
   }

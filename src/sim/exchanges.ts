@@ -34,6 +34,8 @@ export interface ExchangeMarks {
   readonly fresh?: boolean;
   /** The log tells of this request once this has settled: requests under way together leave their events in order. */
   readonly after?: Promise<unknown>;
+  /** A gateway passes it on: what X-Forwarded-Client-Cert says is the gateway's own word. */
+  readonly edge?: boolean;
 }
 
 /** What calls ask of their mesh. */
@@ -120,7 +122,7 @@ export class Exchanges {
     if ('kind' in way) return { outcome: way.outcome };
     const { departure, target } = way;
     const once = departure.oneShot || marks.fresh === true;
-    const exchanged = await this.#send(request, once ? { ...way, once, route: this.#ownRoute(way.route) } : way);
+    const exchanged = await this.#send(request, once ? { ...way, once, route: this.#ownRoute(way.route) } : way, marks);
     if (marks.after !== undefined) await marks.after.catch(() => undefined);
     const delayMs = this.#port.delayMs(way.route.link);
     const outcome = delayMs > 0 ? { ...exchanged.outcome, durationMs: delayMs } : exchanged.outcome;
@@ -157,14 +159,14 @@ export class Exchanges {
     return unresolved({ kind, detail, viaSidecar: departure.viaSidecar, registryOnly: this.#port.registryOnly() });
   }
 
-  async #send(request: MeshRequest, way: Passage): Promise<Exchanged> {
+  async #send(request: MeshRequest, way: Passage, { edge }: ExchangeMarks): Promise<Exchanged> {
     const { target, route, once, hop } = way;
     const { ledger, pool } = this.#port;
     const given = request.headers?.['x-request-id'];
     const requestId = typeof given === 'string' ? given : this.#port.requestId();
     const requested = ledger.open(requestId);
     const headers =
-      hop === 'http' && request.headers !== undefined
+      hop === 'http' && request.headers !== undefined && edge !== true
         ? withoutClientCertificate(lowerNames(request.headers))
         : request.headers;
     try {

@@ -36,11 +36,11 @@ export function withoutClientCertificate<H extends InboundHeaders>(headers: H): 
   return others as H;
 }
 
-/** One hop: who received, what it was shown. */
-export function clientCertificateElement(leaf: Certificate, self: string): string {
+/** One hop: who received (where it has a SPIFFE ID), what it was shown. */
+export function clientCertificateElement(leaf: Certificate, self: string | undefined): string {
   const names = leaf.extensions.subjectAltName ?? [];
   const parts = [
-    `By=${self}`,
+    ...(self === undefined ? [] : [`By=${self}`]),
     `Hash=${leaf.fingerprint}`,
     `Subject="${leaf.subject.toString().replaceAll('"', '\\"')}"`,
   ];

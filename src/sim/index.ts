@@ -3,6 +3,7 @@
  * its event log alone.
  * @module
  */
+export type { GatewayOption, GatewayRoute, GatewayTable } from './gateway.ts';
 export * from './application.ts';
 export { CertificateAgent, type CsrPath } from './certificate-agent.ts';
 export { MeshCa, ROOT_STEPS, type RootStep } from './mesh-ca.ts';

@@ -87,7 +87,8 @@ export function outcomeOf(input: OutcomeInput): Outcome {
 }
 
 function answered(answer: HttpAnswer & { readonly ok: true }, { record, refusal }: OutcomeInput): Outcome {
-  const { decision } = record;
+  const { decision, onward } = record;
+  if (onward !== undefined) return throughGateway(answer, onward, record);
   const denied = record.details !== undefined || decision?.decision === 'deny';
   const misread = !record.reached && !denied;
   const details = record.details ?? decision?.trace.detail ?? (misread ? CODEC_ERROR.details : 'via_upstream');
@@ -107,6 +108,15 @@ function answered(answer: HttpAnswer & { readonly ok: true }, { record, refusal 
   if (decision !== undefined) outcome.decision = decision;
   if (misread && refusal !== undefined) outcome.refusal = serverRefusal(refusal, record);
   return outcome;
+}
+
+/** What happened behind the gateway, over the caller's own connection. */
+function throughGateway(
+  { status, headers, body, connection }: HttpAnswer & { readonly ok: true },
+  onward: Outcome,
+  record: ExchangeRecord,
+): Outcome {
+  return { ...onward, status, headers, body: UTF8.decode(body), connection: connectionOf(connection, record) };
 }
 
 function reasonOf(record: ExchangeRecord, denied: boolean): string {

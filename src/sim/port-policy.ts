@@ -13,6 +13,7 @@ import {
   selectFilterChain,
 } from '../policy/index.ts';
 import type { FilterChain, FirstFlight } from '../wire/index.ts';
+import type { Gateway } from './gateway.ts';
 import type { PortPolicy } from './server-sidecar.ts';
 
 export function portPolicy(
@@ -20,6 +21,7 @@ export function portPolicy(
   authentication: CompiledRequestAuthentication,
   workload: Workload,
   port: number,
+  gateway?: Gateway,
 ): PortPolicy {
   const { mode } = compiled.peerAuthentication(workload, port);
   const protocol = compiled.portProtocol(workload, port);
@@ -28,6 +30,7 @@ export function portPolicy(
   const normalization = compiled.config.settings.pathNormalization;
   return {
     chain: (flight) => {
+      if (gateway !== undefined) return gateway.chain(flight);
       const chain = selectFilterChain(mode, protocol, firstBytes(flight));
       if (chain === undefined) return 'refuse';
       if (chain.terminatesTls) return chain.protocol === 'http' ? 'mtls-http' : 'mtls-tcp';

@@ -26,6 +26,7 @@ import { BARE_ALPN, type CallerKind, clientProtocol, isTls } from './departures.
 import { EXPIRED_AGE_MS, HELD_TTL_MS } from './foreign-credentials.ts';
 import { OUTSIDE_IP } from './outside.ts';
 import { defaultProtocol } from './exchanges.ts';
+import { edgeServer, type GatewayAhead, knowsEdge, passedOn } from './gateway-prediction.ts';
 import type { MeshCa } from './mesh-ca.ts';
 import {
   anchorsOf,
@@ -59,6 +60,8 @@ export interface PredictionInput {
   readonly now: Instant;
   /** What the server's RequestAuthentications made of the request's tokens; absent where nobody asked them. */
   readonly tokens?: AuthenticatedRequest | RefusedRequest | undefined;
+  /** The target is a gateway; what it lets through goes on. */
+  readonly gateway?: GatewayAhead;
 }
 
 /** No root of this mesh. */
@@ -125,7 +128,7 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
     headers: {},
     connection: {
       security,
-      ...(security === 'none' ? {} : serverPrincipal(input)),
+      ...(security === 'none' || input.gateway !== undefined ? {} : serverPrincipal(input)),
       ...(seen?.principal === undefined ? {} : { clientPrincipal: seen.principal }),
       resumed: false,
     },
@@ -151,6 +154,16 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
     : peer;
   const decision = compiled.authorize(asked);
   const by = { decidedBy: decision.determining, reason: decision.reason, asked, decision };
+  if (decision.decision === 'allow' && input.gateway !== undefined && request !== undefined) {
+    return {
+      ...passedOn(
+        input.gateway,
+        { ...request, host: request.host ?? target.host },
+        compiled.config.settings.pathNormalization,
+      ),
+      connection: base.connection,
+    };
+  }
   if (decision.decision === 'allow') return { ...base, ...by, result: 'allow', status, flags, details, body: '' };
   const body = denialBody(decision);
   const denied = deniedOutcome(questionOf(input), predicted, { status: decision.status, body });
@@ -188,7 +201,7 @@ function peerOf(
 
 function requestAttributes(
   request: MeshRequest,
-  { caller, target, server }: PredictionInput,
+  { caller, target, server, gateway }: PredictionInput,
   ip: string,
   seen: PredictedOutcome['server'],
 ): HttpAttributes {
@@ -203,13 +216,17 @@ function requestAttributes(
   return {
     source: {
       ip,
+      ...(gateway === undefined ? {} : { remoteIp: gateway.gateway.remoteIp(sent, { ip }) }),
       ...(principal === undefined ? {} : { principal: principal.slice('spiffe://'.length) }),
     },
     request: {
       method: request.method ?? 'GET',
       host: request.host ?? target.host,
       path: request.path ?? '/',
-      headers: { ...sent, ...element },
+      headers:
+        gateway === undefined
+          ? { ...sent, ...element }
+          : gateway.gateway.received(sent, { ip, isTls: caller.kind === 'tls' }, ''),
     },
   };
 }
@@ -243,8 +260,13 @@ function questionOf(input: PredictionInput): OutcomeQuestion {
   const { agent } = server;
   const leaf = server.application(endpoint.port).certificate;
   const own = leaf === undefined ? {} : { ownTls: chainFacts([leaf], now) };
+  const end = callerEnd(input, client, request?.host ?? target.host);
+  if (input.gateway !== undefined) {
+    const { gateway } = input.gateway;
+    return { caller: knowsEdge(end, gateway, now), server: edgeServer(gateway, end, now) };
+  }
   return {
-    caller: callerEnd(input, client, request?.host ?? target.host),
+    caller: end,
     server:
       agent === undefined
         ? own

@@ -27,6 +27,7 @@ import {
   type InboundHeaders,
   InboundListener,
   type InboundOptions,
+  type Reply,
   withHeader,
 } from '../wire/index.ts';
 import { answer, type ApplicationPort } from './application-port.ts';
@@ -34,6 +35,8 @@ import type { ExchangeLedger, ExchangeRecord } from './exchange-ledger.ts';
 import { headerLines, receivedHeaders, withChanges } from './forwarded-headers.ts';
 import { localReply } from './local-reply.ts';
 import { TcpGate } from './tcp-gate.ts';
+import { onwardHeaders } from './onward-reply.ts';
+import type { MeshRequest, Outcome } from './request.ts';
 import type { Writable } from './writable.ts';
 
 /** What the configuration says about one workload port. Replaced as a whole when the configuration changes. */
@@ -53,6 +56,18 @@ interface TokenFilter {
   authenticate(request: TokenRequest): Promise<AuthenticatedRequest | RefusedRequest>;
 }
 
+/** A port that faces the outside, and passes on what it lets through. */
+export interface EdgePort {
+  /** The headers from here on, and the client's address. */
+  received(
+    headers: InboundHeaders,
+    connection: InboundConnection,
+  ): { readonly headers: InboundHeaders; readonly remoteIp: string };
+  pass(
+    request: Omit<MeshRequest, 'from' | 'to'>,
+  ): Promise<{ readonly reply: Reply | undefined; readonly outcome: Outcome }>;
+}
+
 export interface ServerSidecarOptions {
   readonly namespace: string;
   readonly workload: string;
@@ -64,6 +79,8 @@ export interface ServerSidecarOptions {
   /** Asked anew for every connection and request; absent: no sidecar. */
   readonly policy: (() => PortPolicy) | undefined;
   readonly application: ApplicationPort;
+  /** Instead of an application. */
+  readonly edge?: EdgePort;
   readonly ledger: ExchangeLedger;
   readonly now: () => Instant;
   /** Makes an id for a request that has none. */
@@ -94,6 +111,8 @@ interface Passing {
   readonly headers: InboundHeaders;
   readonly path: string;
   readonly auth?: RequestAuthAttributes;
+  /** Where it is not what X-Forwarded-For says. */
+  readonly remoteIp?: string;
 }
 
 type Peer = AuthorizationRequest & Required<Pick<AuthorizationRequest, 'source'>>;
@@ -161,9 +180,10 @@ export class ServerSidecar implements AsyncDisposable {
     if (policy === undefined) {
       return this.#serve({ exchange, record: known, headers: exchange.headers, path: exchange.path });
     }
-    const headers = receivedHeaders(this.#identified(exchange.headers), connection, this.#options.self());
-    const passing = { exchange, record: known, headers, path: exchange.path };
-    const misdirected = misdirection(exchange);
+    const received = this.#received(exchange);
+    const { headers } = received;
+    const passing = { ...received, exchange, record: known, path: exchange.path };
+    const misdirected = misdirection(exchange, this.#options.edge !== undefined);
     if (misdirected !== undefined) {
       const { status, details } = misdirected;
       if (known) known.details = details;
@@ -203,6 +223,12 @@ export class ServerSidecar implements AsyncDisposable {
     });
   }
 
+  #received({ headers, connection }: InboundExchange): Pick<Passing, 'headers' | 'remoteIp'> {
+    const { edge } = this.#options;
+    if (edge !== undefined) return edge.received(headers, connection);
+    return { headers: receivedHeaders(this.#identified(headers), connection, this.#options.self()) };
+  }
+
   #identified(headers: InboundHeaders): InboundHeaders {
     if (headers['x-request-id'] !== undefined) return headers;
     return withHeader(headers, 'x-request-id', this.#options.requestId());
@@ -236,13 +262,14 @@ export class ServerSidecar implements AsyncDisposable {
     this.#report(passing, { status, details: decision.trace.detail ?? decision.reason, decision });
   }
 
-  #attributes({ exchange, headers, path, auth }: Passing): AuthorizationRequest {
+  #attributes({ exchange, headers, path, auth, remoteIp: seen }: Passing): AuthorizationRequest {
     const peer = this.#peer(exchange.connection);
     const { method, host } = exchange;
     const request: Writable<NonNullable<AuthorizationRequest['request']>> = { method, path, headers };
     if (host !== undefined) request.host = host;
     if (auth !== undefined) request.auth = auth;
-    const { destination, source, connection } = peer;
+    const { destination, connection } = peer;
+    const source = seen === undefined ? peer.source : { ...peer.source, remoteIp: seen };
     return connection === undefined ? { destination, source, request } : { destination, source, connection, request };
   }
 
@@ -267,8 +294,9 @@ export class ServerSidecar implements AsyncDisposable {
 
   #serve(passing: Passing, decision?: Decision): void | Promise<void> {
     const { exchange, record, path, headers } = passing;
-    const { application } = this.#options;
+    const { application, edge } = this.#options;
     if (record) record.reached = true;
+    if (edge !== undefined) return this.#pass(edge, passing, decision);
     if (exchange.upgrade !== undefined && application.inProcess === undefined) return this.#tunnel(passing, decision);
     if (application.inProcess !== undefined) {
       const answered = answer(application.inProcess, exchange, {
@@ -286,6 +314,29 @@ export class ServerSidecar implements AsyncDisposable {
       .address()
       .then((to) => exchange.forward(to, { path, headers: headerLines(headers) }))
       .then((status) => this.#report(passing, { status, details: NO_DETAILS, decision }));
+  }
+
+  async #pass(edge: EdgePort, passing: Passing, decision: Decision | undefined): Promise<void> {
+    const { exchange, record, path, headers } = passing;
+    const { method, host, protocol } = exchange;
+    const body = exchange.hasBody ? await exchange.body().catch(() => undefined) : NO_BODY;
+    if (body === undefined) {
+      exchange.reply(localReply(headers, { status: 413, body: 'Payload Too Large' }));
+      this.#report(passing, { status: 413, details: 'request_payload_too_large', decision });
+      return;
+    }
+    const { reply, outcome } = await edge.pass({
+      method,
+      path,
+      ...(host !== undefined && { host }),
+      headers: onwardHeaders(headers),
+      protocol: protocol === 'h2' ? 'h2' : 'http/1.1',
+      ...(body.length > 0 && { body }),
+    });
+    if (record) record.onward = outcome;
+    if (reply === undefined) exchange.abort();
+    else exchange.reply(reply);
+    this.#report(passing, { status: exchange.status, details: outcome.details, decision });
   }
 
   async #tunnel(passing: Passing, decision: Decision | undefined): Promise<void> {
@@ -349,11 +400,12 @@ export class ServerSidecar implements AsyncDisposable {
 }
 
 /** What Envoy answers before its filters: to upgrades other than Istio's, CONNECT among them, and to `OPTIONS *`. */
-function misdirection({
-  upgrade,
-  path,
-}: InboundExchange): { readonly status: number; readonly details: string } | undefined {
-  if (upgrade !== undefined && upgrade !== 'websocket') return { status: FORBIDDEN, details: 'upgrade_failed' };
+function misdirection(
+  { upgrade, path }: InboundExchange,
+  isEdge: boolean,
+): { readonly status: number; readonly details: string } | undefined {
+  if (upgrade !== undefined && (isEdge || upgrade !== 'websocket'))
+    return { status: FORBIDDEN, details: 'upgrade_failed' };
   return path.startsWith('/') ? undefined : { status: 404, details: 'absolute_path' };
 }
 
@@ -362,5 +414,6 @@ function bareChain(application: ApplicationPort): Pick<PortPolicy, 'chain'> {
   return application.inProcess === undefined ? { chain: () => 'passthrough' } : application;
 }
 
+const NO_BODY = new Uint8Array();
 const NO_UPSTREAM =
   'upstream connect error or disconnect/reset before headers. reset reason: remote connection failure';

@@ -9,6 +9,7 @@ import type { ExternalAuthorizer, JwksSource } from '../policy/index.ts';
 import type { ApplicationTable } from './application-port.ts';
 import type { CsrPath } from './certificate-agent.ts';
 import type { CertificateFiles } from './client-trust.ts';
+import type { GatewayTable } from './gateway.ts';
 
 export interface SimulationOptions {
   readonly config: MeshConfig;
@@ -31,6 +32,8 @@ export interface SimulationOptions {
   readonly applications?: ApplicationTable;
   /** Who answers outside the mesh, by `host` or `host:port`. */
   readonly outside?: ApplicationTable;
+  /** Ports that face the outside, by `namespace/workload:port`. */
+  readonly gateways?: GatewayTable;
   /** Files that DestinationRules name: PEM by path. */
   readonly files?: CertificateFiles;
   /** PEM certificates that stand for the operating system's roots. @defaultValue none */

@@ -22,13 +22,15 @@ import { CertificateAgent } from './certificate-agent.ts';
 import { ClientTrust } from './client-trust.ts';
 import { callerKind, type Departure, departureOf, type Way } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
+import type { Gateway } from './gateway.ts';
+import { Gateways } from './gateways.ts';
 import { MeshCa } from './mesh-ca.ts';
 import { declaredAs, portPolicy } from './port-policy.ts';
 import { RequestIds } from './request-ids.ts';
 import { predict, type PredictionInput } from './prediction.ts';
 import { verdictOnTokens } from './predicted-tokens.ts';
-import { type Caller, type MeshConnection, type MeshRequest, type Outcome, parseWorkloadTarget } from './request.ts';
-import { listenFor } from './listen.ts';
+import type { Caller, MeshConnection, MeshRequest, Outcome } from './request.ts';
+import { listenFor, portsAskedFor } from './listen.ts';
 import { unresolved } from './exchange-report.ts';
 import { type ExchangeMarks, Exchanges } from './exchanges.ts';
 import { acceptsAnew, changesClients, type ConfigChange, trustMoved } from './reconfiguration.ts';
@@ -63,6 +65,7 @@ export class Simulation implements AsyncDisposable {
   readonly #witnesses = new Witnesses();
   readonly #applications = new Applications(this.#witnesses);
   readonly #outbound: OutboundPorts;
+  readonly #gateways: Gateways;
   readonly #disposal = new DisposeStack();
   #compiled: CompiledMesh;
   #authentication: CompiledRequestAuthentication;
@@ -127,16 +130,24 @@ export class Simulation implements AsyncDisposable {
       resolve: (to, namespace) => this.#targets.resolve(to, namespace),
       listenPort: (name) => options.listen?.[name],
     });
-    this.#disposal.defer(() => this.#applications.close());
-    this.#disposal.defer(() => this.seam.close());
-    this.#disposal.defer(() => this.#pool.close());
-    this.#disposal.defer(() => this.#outbound.close());
+    this.#gateways = new Gateways(options.gateways ?? {}, {
+      exchanges: this.#exchanges,
+      requestId: () => this.#requestIds.next(),
+      resolve: (to, namespace) => this.#targets.resolve(to, namespace),
+      ports: (name) => {
+        const { agent, workload } = this.#find(name);
+        return agent && this.#portsOf(workload);
+      },
+    });
+    for (const part of [this.#applications, this.seam, this.#pool, this.#outbound])
+      this.#disposal.defer(() => part.close());
   }
 
   static async start(options: SimulationOptions): Promise<Simulation> {
     const simulation = new Simulation(options);
     try {
       simulation.#boot();
+      simulation.#gateways.check();
       await simulation.#listenAsAsked();
     } catch (error) {
       await simulation.close();
@@ -147,24 +158,12 @@ export class Simulation implements AsyncDisposable {
 
   /** Ports that were asked for by number open at once, so that a busy one shows at the start. */
   async #listenAsAsked(): Promise<void> {
-    for (const name of Object.keys(this.#options.listen ?? {})) {
-      const target = parseWorkloadTarget(name);
-      if (target === undefined) {
-        throw new MeshError(
-          'ERR_REQUEST_INVALID',
-          `\`${name}\` is neither a workload nor a workload port such as default/api-gateway:8080`,
-        );
-      }
-      if (target.port === undefined) {
-        await this.#outbound.of(this.#find(name).name);
-        continue;
-      }
-      const { workload } = this.#find(`${target.namespace}/${target.name}`);
-      const ports = this.#compiled.inboundPorts(workload).map(({ port }) => port);
-      if (!ports.includes(target.port)) {
-        throw new MeshError('ERR_REQUEST_INVALID', `\`${name}\`: the workload's ports are ${ports.join(', ')}`);
-      }
-      await this.#port(workload, target.port);
+    for (const { name, workload, port } of portsAskedFor(this.#options.listen)) {
+      const running = this.#find(workload);
+      const ports = this.#portsOf(running.workload);
+      if (port === undefined) await this.#outbound.of(running.name);
+      else if (ports.includes(port)) await this.#port(running.workload, port);
+      else throw new MeshError('ERR_REQUEST_INVALID', `\`${name}\`: the workload's ports are ${ports.join(', ')}`);
     }
   }
 
@@ -340,6 +339,11 @@ export class Simulation implements AsyncDisposable {
     return this.#outbound.forward(this.#find(from).name, to, listenPort);
   }
 
+  /** The gateway that a workload port is, if it is one. */
+  gateway({ namespace, name }: WorkloadRef, port: number): Gateway | undefined {
+    return this.#gateways.at(`${namespace}/${name}`, port);
+  }
+
   /** The ends of a flow, as events name them. */
   ends(from: string, to: string): FlowEnds {
     return this.#targets.ends(this.#find(from).workload, to);
@@ -357,7 +361,7 @@ export class Simulation implements AsyncDisposable {
   > {
     const listening: { readonly workload: Workload; readonly port: number; readonly sidecar: ServerSidecar }[] = [];
     for (const { workload } of this.#running.values()) {
-      for (const { port } of this.#compiled.inboundPorts(workload)) {
+      for (const port of this.#portsOf(workload)) {
         listening.push({ workload, port, sidecar: await this.#port(workload, port) });
       }
     }
@@ -369,6 +373,7 @@ export class Simulation implements AsyncDisposable {
     const running = this.#find(`${workload.namespace}/${workload.name}`);
     const known = running.ports.get(port);
     if (known !== undefined) return known;
+    const gateway = this.#gateways.edge(running.name, port);
     const opening = listenFor(running, port, {
       events: this.events,
       ledger: this.#ledger,
@@ -380,7 +385,8 @@ export class Simulation implements AsyncDisposable {
       closing: () => this.#closed,
       refused: (refusal) => this.#witnesses.refused(running.name, refusal),
       requestId: () => this.#requestIds.next(),
-      protocol: declaredAs(this.#compiled.portProtocol(workload, port)),
+      gateway,
+      protocol: gateway === undefined ? declaredAs(this.#compiled.portProtocol(workload, port)) : 'http',
       listenPort: this.#options.listen?.[`${running.name}:${port}`],
     });
     running.ports.set(port, opening);
@@ -389,10 +395,14 @@ export class Simulation implements AsyncDisposable {
     return opening;
   }
 
+  #portsOf(workload: Workload): readonly number[] {
+    return this.#compiled.inboundPorts(workload).map(({ port }) => port);
+  }
+
   #policy(key: string, workload: Workload, port: number): PortPolicy {
     const known = this.#policies.get(key);
     if (known !== undefined) return known;
-    const policy = portPolicy(this.#compiled, this.#authentication, workload, port);
+    const policy = portPolicy(this.#compiled, this.#authentication, workload, port, this.gateway(workload, port));
     this.#policies.set(key, policy);
     return policy;
   }
@@ -428,7 +438,9 @@ export class Simulation implements AsyncDisposable {
       return request === undefined ? { ...outcome, status: 0, body: '' } : outcome;
     }
     const server = this.#find(`${target.workload.namespace}/${target.workload.name}`);
+    const gateway = this.#gateways.at(server.name, target.endpoint.port);
     return predict({
+      ...(gateway && { gateway: { gateway, onward: (passed) => this.predict({ ...passed, from: server.name }) } }),
       request,
       connection,
       caller,
@@ -450,6 +462,7 @@ export class Simulation implements AsyncDisposable {
       now: () => this.clock.now(),
       compiled: () => this.#compiled,
       running: (name) => this.#find(name),
+      gateway: ({ workload, endpoint }) => this.gateway(workload, endpoint.port),
     });
   }
 

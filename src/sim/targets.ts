@@ -23,6 +23,23 @@ export interface NoTarget {
   readonly detail: string;
 }
 
+/** A container port that no Service reaches, called at the Pod's address: to a sidecar that is PassthroughCluster. */
+function byAddress(workload: Workload, port: number): Target {
+  const { namespace, name, labels } = workload;
+  const host = `${name}.${namespace}`;
+  const endpoint: Endpoint = {
+    workload: { namespace, name },
+    namespace,
+    labels,
+    port,
+    tlsMode: 'disabled',
+    sidecar: workload.injected,
+    replicas: 1,
+  };
+  const service = passthroughService(host, port, endpoint);
+  return { service, servicePort: port, endpoint, workload, host: `${host}:${port}` };
+}
+
 export function serviceRefOf({ service, servicePort }: Target): ServiceRef {
   return { host: service.host, namespace: service.namespace, name: service.name, port: servicePort };
 }
@@ -121,6 +138,7 @@ export class TargetIndex {
         ? ways[0]
         : (ways.find(({ servicePort }) => servicePort === port) ?? ways.find(({ endpoint }) => endpoint.port === port));
     if (way !== undefined) return { ...way, workload };
+    if (port !== undefined && workload.ports.some(({ number }) => number === port)) return byAddress(workload, port);
     const ports = [...new Set(ways.map(({ servicePort }) => servicePort))].join(', ');
     throw new MeshError(
       'ERR_REQUEST_INVALID',

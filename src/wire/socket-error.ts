@@ -31,7 +31,9 @@ export function reasonOf(error: unknown, otherwise: string): string {
   if (code === undefined) return otherwise;
   const known = REASONS.get(code);
   if (known !== undefined) return known;
-  if (code.startsWith('ERR_SSL_')) return code.slice('ERR_SSL_'.length).toLowerCase();
+  // OpenSSL 3.5 calls the alerts of SSL 3 by another name.
+  if (code.startsWith('ERR_SSL_'))
+    return code.slice('ERR_SSL_'.length).toLowerCase().replace('ssl/tls_alert_', 'sslv3_alert_');
   return code.startsWith('HPE_') ? 'codec_error' : otherwise;
 }
 

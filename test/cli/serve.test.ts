@@ -1,7 +1,7 @@
 /**
  * `meshproof serve`: real client programs meet what they would meet in a cluster.
  */
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { meshproof, run } from '../kit/command-line.ts';
 import { hasTool } from '../kit/external-tools.ts';
 import { curl, serve, type ServedMesh } from '../kit/served-mesh.ts';
+import { manifests, peerAuthenticationYaml, workloadYaml } from '../kit/small-world.ts';
 
 const HAS = {
   curl: hasTool('curl', '--version'),
@@ -75,6 +76,11 @@ describe('serve', () => {
     const unknown = await meshproof(['serve', '--identity', `default/api-gatewy=${folder}`]);
     expect(unknown.stderr).toContain('did you mean `default/api-gateway`?');
     expect(unknown.code).toBe(2);
+    const both = await meshproof(['serve', '01-shop', '-f', 'scenarios/01-shop/k8s']);
+    expect(both).toMatchObject({
+      code: 2,
+      stderr: 'meshproof: either a scenario or manifests with `--file`, not both\n',
+    });
   });
 
   it('SIGINT ends it too; fixed ports are kept', async () => {
@@ -156,6 +162,49 @@ describe.skipIf(!HAS.curl)('curl', () => {
     expect(bare.out).toBe('000');
     // curl meets the alert while it sends (55), while it receives (35, 56), or finds the stream cut short (16, 18, 52, 92).
     expect([16, 18, 35, 52, 55, 56, 92]).toContain(bare.code);
+  });
+
+  it('meets a gateway as it would any public server, and the services behind it not at all', async () => {
+    const scenario = join(folder, 'edge');
+    mkdirSync(join(scenario, 'k8s'), { recursive: true });
+    writeFileSync(
+      join(scenario, 'k8s', 'mesh.yaml'),
+      manifests(workloadYaml('edge'), workloadYaml('api'), peerAuthenticationYaml('STRICT')),
+    );
+    writeFileSync(
+      join(scenario, 'scenario.yaml'),
+      `apiVersion: meshproof.dev/v1alpha1
+kind: Scenario
+metadata: { name: edge }
+manifests: [./k8s]
+gateways:
+  default/edge:8080:
+    tls: { hosts: [shop.example.com] }
+    routes: [{ prefix: /api, to: 'api:8080' }]
+`,
+    );
+    const served = await serve(scenario);
+    const [edge] = served.of('edge').inbound;
+    expect(edge).toMatchObject({ port: 8080, mode: 'SIMPLE' });
+    writeFileSync(join(folder, 'edge.pem'), edge?.certificate ?? '');
+    const ask = (host: string, path: string): ReturnType<typeof curl> =>
+      curl(
+        '--cacert',
+        join(folder, 'edge.pem'),
+        '--connect-to',
+        `${host}:443:${edge?.address}`,
+        '-w',
+        ` ${CODE}`,
+        `https://${host}${path}`,
+      );
+    expect(await ask('shop.example.com', '/api/x')).toEqual({
+      code: 0,
+      out: '{"service":"default/api","method":"GET","path":"/api/x"} 200',
+    });
+    expect(await ask('shop.example.com', '/other')).toEqual({ code: 0, out: ' 404' });
+    expect((await ask('other.example.com', '/api/x')).code).toBe(60);
+    expect((await curl(`http://${served.of('api').inbound[0]?.address}/api/x`)).code).not.toBe(0);
+    expect(await served.stop()).toBe(0);
   });
 
   it('everything it does is an event', async () => {

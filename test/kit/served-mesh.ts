@@ -10,6 +10,8 @@ export interface ServedPort {
   readonly protocol: string;
   readonly mode: string;
   readonly address: string;
+  /** Of a gateway, PEM. */
+  readonly certificate?: string;
 }
 
 export interface Served {

@@ -101,8 +101,12 @@ const world = fc
     api: maybe(fc.record({ mode: MODE, port: maybe(MODE) })),
     tls: maybe(tls),
     policies: fc.array(policy, { maxLength: 3 }),
+    normalization: fc.constantFrom('NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
   })
-  .map(({ pods, mesh, namespace, api, tls: mode, policies }) => [
+  .map(({ pods, mesh, namespace, api, tls: mode, policies, normalization }) => [
+    document('v1', 'ConfigMap', 'istio-system/istio', {
+      data: { mesh: JSON.stringify({ pathNormalization: { normalization } }) },
+    }),
     ...NAMES.flatMap((id, index) => pod(id, pods[index] ?? pods[0])),
     peers('istio-system/default', { mtls: { mode: mesh } }),
     ...(namespace === undefined ? [] : [peers('default/all', { mtls: { mode: namespace } })]),
@@ -150,17 +154,18 @@ const request = fc
     from: caller,
     to,
     method: fc.constantFrom('GET', 'POST'),
-    path: fc.constantFrom('/', '/api/v1', '/api/v1?x=1', '//api/v1', '/x/%2e%2e/api/v1'),
+    path: fc.constantFrom('/', '/api/v1', '/api/v1?x=1', '//api/v1', '/x/%2e%2e/api/v1', '/api%2fv1', '/api/%00'),
     tier: maybe(fc.constantFrom<(string | string[])[]>('gold', 'tin', ['tin', 'gold'])),
+    protocol: fc.constantFrom<('http/1.1' | 'h2' | undefined)[]>(undefined, undefined, 'http/1.1', 'h2'),
     spoofed: maybe(fc.constantFrom('x-forwarded-for', 'x-forwarded-client-cert')),
   })
-  .map(({ tier, spoofed, ...rest }): Call => {
+  .map(({ tier, spoofed, protocol, ...rest }): Call => {
     const spoof = {
       'x-forwarded-for': '192.0.2.7',
       'x-forwarded-client-cert': 'URI=spiffe://cluster.local/ns/default/sa/web',
     };
     const headers = { ...(tier && { 'x-tier': tier }), ...(spoofed && { [spoofed]: spoof[spoofed] }) };
-    return { kind: 'request', call: { ...rest, headers } };
+    return { kind: 'request', call: { ...rest, ...(protocol && { protocol }), headers } };
   });
 const connection = fc
   .record({ from: caller, to })

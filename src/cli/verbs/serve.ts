@@ -54,9 +54,11 @@ function repeated(flags: string, description: string): Option {
     .argParser((value, before: readonly string[]) => [...before, value]);
 }
 
-async function serve(scenario: string, flags: ServeFlags): Promise<void> {
+async function serve(scenario: string, flags: ServeFlags, command: Command): Promise<void> {
   const format = parseOutputFormat(flags.output);
   if (format !== 'json' && format !== 'table') throw new MeshError('ERR_USAGE', '`serve` prints table or json');
+  if (flags.file !== undefined && command.args.length > 0)
+    throw new MeshError('ERR_USAGE', 'either a scenario or manifests with `--file`, not both');
   const ended = untilSignalled();
   await using serving = await startServing({
     ...(flags.file === undefined ? { scenario } : { manifests: flags.file }),

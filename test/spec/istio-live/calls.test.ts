@@ -26,7 +26,8 @@ type Application = 'plain' | 'own-tls';
 
 interface Call {
   readonly call: string;
-  readonly port: 'tcp' | 'http' | 'auto';
+  /** `unknown`: a container port that no Service reaches. */
+  readonly port: 'tcp' | 'http' | 'auto' | 'unknown';
   readonly send: 'http' | 'h2c' | 'tcp';
   readonly from: Caller;
   readonly application?: Application;
@@ -100,6 +101,31 @@ const CALLS: readonly Call[] = [
     from: ISTIO,
     expected: ['wrong_version_number', 'ok mutual_tls', 'ok mutual_tls'],
   },
+  { call: 'http', port: 'unknown', send: 'http', from: 'outside', expected: ['ok none', 'ok none', NFC] },
+  { call: 'h2c', port: 'unknown', send: 'h2c', from: 'outside', expected: ['ok none', 'ok none', NFC] },
+  { call: 'tcp', port: 'unknown', send: 'tcp', from: 'outside', expected: ['ok none', 'ok none', NFC] },
+  {
+    call: 'TLS',
+    port: 'unknown',
+    send: 'tcp',
+    from: NO_CERTIFICATE,
+    application: 'own-tls',
+    expected: ['ok tls', 'ok tls', NO_CERT],
+  },
+  {
+    call: 'mTLS http',
+    port: 'unknown',
+    send: 'http',
+    from: ISTIO,
+    expected: ['wrong_version_number', 'ok mutual_tls', 'ok mutual_tls'],
+  },
+  {
+    call: 'mTLS tcp',
+    port: 'unknown',
+    send: 'tcp',
+    from: ISTIO,
+    expected: ['wrong_version_number', 'ok mutual_tls', 'ok mutual_tls'],
+  },
 ];
 
 function applicationOf(kind: Application): ApplicationServer {
@@ -120,15 +146,23 @@ describe('istio-live/calls', () => {
   it.each(CALLS.flatMap((row) => MODES.map((mode, index) => ({ ...row, mode, answer: row.expected[index] }))))(
     '$call → $port port, $mode: $answer',
     async ({ port, send, from, mode, application = 'plain', answer }) => {
-      const api = workloadYaml('api').replace('name: http,', port === 'auto' ? 'name: x,' : `name: ${port},`);
+      const declared = port === 'auto' || port === 'unknown' ? 'x' : port;
+      const api = workloadYaml('api')
+        .replace('name: http,', `name: ${declared},`)
+        .replace('{ containerPort: 8080 }', '{ containerPort: 8080 }, { containerPort: 9090 }');
       await using mesh = await Mesh.start({
         yaml: manifests(workloadYaml('web'), api, peerAuthenticationYaml(mode)),
         applications: { 'default/api': applicationOf(application) },
       });
-      const to = 'default/api';
+      const to = port === 'unknown' ? 'default/api:9090' : 'default/api';
       const protocol = send === 'h2c' ? 'h2' : 'http/1.1';
       const outcome =
         send === 'tcp' ? await mesh.connect({ from, to, send: 'hello' }) : await mesh.request({ from, to, protocol });
+      const predicted =
+        send === 'tcp' ? mesh.predictConnection({ from, to, send: 'hello' }) : mesh.predict({ from, to, protocol });
+      // What an application says to bytes that are not the TLS it expects is not for the model to know.
+      if (application === 'plain' || from !== ISTIO)
+        expect([predicted.result, predicted.status]).toEqual([outcome.result, outcome.status]);
       expect(told(outcome)).toBe(answer);
       if (outcome.result !== 'allow') expect(outcome.refusal?.applicationBytes ?? 0).toBe(0);
     },

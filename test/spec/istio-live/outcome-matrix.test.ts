@@ -270,3 +270,51 @@ describe('istio-live/outcome: TCP port', () => {
     expect(common({ ...outcome, body: '' })).toEqual(common(mesh.predictConnection(connection)));
   });
 });
+
+describe('istio-live/outcome: certificates over time', () => {
+  /** The certificate of one side runs out, that of the other is renewed. */
+  async function afterExpiryOf(workload: string, column: Column): Promise<Mesh> {
+    const mesh = await start(column, 'http');
+    const agent = mesh.simulation.agent(workload);
+    if (agent === undefined) throw new Error(`${workload} has no agent`);
+    agent.csr = { refusal: 'not today' };
+    await mesh.clock.advance('30h');
+    return mesh;
+  }
+
+  it.each(
+    (['PERMISSIVE', 'STRICT'] as const).flatMap((column) => [
+      { column, whose: 'foo/curl', expected: '503 UC expired' },
+      { column, whose: 'foo/httpbin', expected: '503 UF,URX expired' },
+    ]),
+  )('ISTIO_MUTUAL, the certificate of $whose has expired → $column: $expected', async ({ column, whose, expected }) => {
+    await using mesh = await afterExpiryOf(whose, column);
+    const request: MeshRequest = { from: 'foo/curl', to: 'httpbin.foo:8000' };
+    const outcome = await mesh.request(request);
+    expect(text(outcome)).toBe(expected);
+    expect(common(outcome)).toEqual(common(mesh.predict(request)));
+    expect(outcome.refusal?.applicationBytes).toBe(0);
+  });
+
+  it.each(['PERMISSIVE', 'STRICT'] as const)('roots differ → %s: the client refuses first', async (column) => {
+    await using mesh = await start(column, 'http');
+    await using other = await Mesh.start({ yaml: world(column, 'http') });
+    mesh.simulation.agent('foo/curl')?.push(other.simulation.ca.trusted, { renew: false });
+    const request: MeshRequest = { from: 'foo/curl', to: 'httpbin.foo:8000' };
+    const outcome = await mesh.request(request);
+    expect(text(outcome)).toBe('503 UF,URX untrusted_root');
+    expect(common(outcome)).toEqual(common(mesh.predict(request)));
+  });
+
+  it.each([
+    ['PERMISSIVE', '0 untrusted_root'],
+    ['STRICT', '0 untrusted_root'],
+  ] as const)('a trust domain that is not let in → %s: %s', async (column, expected) => {
+    await using mesh = await start(column, 'http');
+    const from: Caller = { certificate: 'mesh', spiffeId: 'spiffe://elsewhere.example/ns/foo/sa/curl' };
+    const request: MeshRequest = { from, to: 'httpbin.foo:8000' };
+    const outcome = await mesh.request(request);
+    expect(text(outcome)).toBe(expected);
+    expect(common(outcome)).toEqual(common(mesh.predict(request)));
+  });
+});
