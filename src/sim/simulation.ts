@@ -20,18 +20,16 @@ import { type Address, AddressBook, OutboundPool, type PortForward, Seam } from 
 import { Applications } from './applications.ts';
 import { CertificateAgent } from './certificate-agent.ts';
 import { ClientTrust } from './client-trust.ts';
-import { callerKind, type Departure, departureOf, type Way } from './departures.ts';
+import { type Departure, departureOf, type Way } from './departures.ts';
 import { ExchangeLedger } from './exchange-ledger.ts';
 import type { Gateway } from './gateway.ts';
 import { Gateways } from './gateways.ts';
 import { MeshCa } from './mesh-ca.ts';
 import { declaredAs, portPolicy } from './port-policy.ts';
 import { RequestIds } from './request-ids.ts';
-import { predict, type PredictionInput } from './prediction.ts';
-import { verdictOnTokens } from './predicted-tokens.ts';
+import { Predictions } from './predictions.ts';
 import type { Caller, MeshConnection, MeshRequest, Outcome } from './request.ts';
 import { listenFor, portsAskedFor } from './listen.ts';
-import { unresolved } from './exchange-report.ts';
 import { type ExchangeMarks, Exchanges } from './exchanges.ts';
 import { acceptsAnew, changesClients, type ConfigChange, trustMoved } from './reconfiguration.ts';
 import { watchRoot } from './root-renewal.ts';
@@ -65,6 +63,7 @@ export class Simulation implements AsyncDisposable {
   readonly #witnesses = new Witnesses();
   readonly #applications = new Applications(this.#witnesses);
   readonly #outbound: OutboundPorts;
+  readonly #predictions: Predictions;
   readonly #gateways: Gateways;
   readonly #disposal = new DisposeStack();
   #compiled: CompiledMesh;
@@ -138,6 +137,16 @@ export class Simulation implements AsyncDisposable {
         const { agent, workload } = this.#find(name);
         return agent && this.#portsOf(workload);
       },
+    });
+    this.#predictions = new Predictions({
+      ca: this.ca,
+      trust: this.#trust,
+      gateways: this.#gateways,
+      now: () => this.clock.now(),
+      compiled: () => this.#compiled,
+      authentication: () => this.#authentication,
+      find: (name) => this.#find(name),
+      resolve: (to, namespace) => this.#targets.resolve(to, namespace),
     });
     for (const part of [this.#applications, this.seam, this.#pool, this.#outbound])
       this.#disposal.defer(() => part.close());
@@ -409,49 +418,20 @@ export class Simulation implements AsyncDisposable {
 
   /** The same question answered from the compiled configuration, without sockets. */
   predict(request: MeshRequest): Outcome {
-    return this.#predict(request, { request });
+    this.#assertOpen();
+    return this.#predictions.request(request);
   }
 
   /** The same, with tokens verified as the server's RequestAuthentications have it. */
-  async predictVerified(request: MeshRequest): Promise<Outcome> {
-    const outcome = this.predict(request);
-    const tokens = await verdictOnTokens(outcome, this.#compiled, this.#authentication, this.clock.now());
-    return tokens === undefined ? outcome : this.#predict(request, { request, tokens });
+  predictVerified(request: MeshRequest): Promise<Outcome> {
+    this.#assertOpen();
+    return this.#predictions.verified(request);
   }
 
   /** The same for a raw connection. */
   predictConnection(connection: MeshConnection): Outcome {
-    return this.#predict(connection, { connection });
-  }
-
-  #predict(
-    call: Pick<MeshRequest, 'from' | 'to'>,
-    asked: Partial<Pick<PredictionInput, 'request' | 'connection' | 'tokens'>>,
-  ): Outcome {
     this.#assertOpen();
-    const { request, connection, tokens } = asked;
-    const caller = callerKind(call.from, (name) => this.#find(name));
-    const target = this.#targets.resolve(call.to, caller.running?.workload.namespace ?? 'default');
-    if ('kind' in target) {
-      const registryOnly = this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY';
-      const outcome = unresolved({ ...target, viaSidecar: caller.kind === 'sidecar', registryOnly });
-      return request === undefined ? { ...outcome, status: 0, body: '' } : outcome;
-    }
-    const server = this.#find(`${target.workload.namespace}/${target.workload.name}`);
-    const gateway = this.#gateways.at(server.name, target.endpoint.port);
-    return predict({
-      ...(gateway && { gateway: { gateway, onward: (passed) => this.predict({ ...passed, from: server.name }) } }),
-      request,
-      connection,
-      caller,
-      target,
-      server,
-      compiled: this.#compiled,
-      ca: this.ca,
-      trust: this.#trust,
-      now: this.clock.now(),
-      tokens,
-    });
+    return this.#predictions.connection(connection);
   }
 
   #departure(from: Caller): Promise<Departure> {
