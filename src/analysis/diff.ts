@@ -7,6 +7,7 @@
  * `src/policy`; a disagreement is a bug and thrown.
  * @module
  */
+import { MeshError } from '../core/errors.ts';
 import { invariant } from '../core/invariant.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
@@ -30,10 +31,13 @@ import {
 import { modelNotes } from './model-notes.ts';
 import { reachabilityFindings } from './reachability.ts';
 import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
+import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { witnessOf, type Witness } from './witness.ts';
 
 export interface PolicyDiff {
   readonly findings: readonly Finding[];
+  /** What could not be compared: a change there may let anything in. Empty: the findings are all there is. */
+  readonly undecided: readonly Undecided[];
   /** What lies outside the model and matters here. */
   readonly notes: readonly string[];
   readonly statistics: {
@@ -59,7 +63,7 @@ export interface DiffOptions {
 const REGIONS_MAX = 200;
 const PRINCIPALS_MAX = 16;
 
-/** Which requests `after` answers differently from `before`. @throws MeshError `ERR_ANALYSIS_LIMIT` */
+/** Which requests `after` answers differently from `before`. */
 export function diff(before: MeshConfig, after: MeshConfig, options: DiffOptions = {}): PolicyDiff {
   return new Comparison(before, after, options).run();
 }
@@ -94,7 +98,8 @@ class Comparison {
   readonly #factory: LevelFactory;
   readonly #normalization: PathNormalization;
   readonly #regionsMax: number;
-  readonly #walks = new Map<string, Walked>();
+  readonly #walks = new Map<string, Walked | string>();
+  readonly #undecided = new UndecidedList();
   readonly #principals: readonly string[];
   readonly #workloads: ReadonlySet<string> | undefined;
   readonly #findings: Finding[] = [];
@@ -127,10 +132,11 @@ class Comparison {
     let walks = 0;
     for (const walked of this.#walks.values()) {
       walks++;
-      states += walked.walk.states;
+      if (typeof walked !== 'string') states += walked.walk.states;
     }
     return {
       findings: mergeFindings(this.#findings),
+      undecided: this.#undecided.with(changesNotCompared(this.#before.config, this.#after.config)),
       notes: modelNotes(this.#before.config, this.#after.config, {
         cut: this.#cut ? this.#regionsMax : undefined,
         narrowed: this.#factory.narrowed,
@@ -207,13 +213,24 @@ class Comparison {
       );
       this.#walks.set(both, walked);
     }
+    if (typeof walked === 'string') {
+      this.#undecided.add(walked, targetOf(after ?? before ?? NOBODY, port.port));
+      return;
+    }
     for (const { region, text } of walked.regions) {
       this.#findings.push(this.#finding({ before, after }, { region, text, traffic, walk: walked.walk }, setups));
     }
   }
 
-  #walk(traffic: Traffic, before: AccessProgram, after: AccessProgram): Walked {
-    const walk = walkJointly(before, after, this.#factory, traffic);
+  /** The walk, or why there is none. */
+  #walk(traffic: Traffic, before: AccessProgram, after: AccessProgram): Walked | string {
+    let walk: Walk;
+    try {
+      walk = walkJointly(before, after, this.#factory, traffic);
+    } catch (error) {
+      if (error instanceof MeshError && error.code === 'ERR_ANALYSIS_LIMIT') return error.message;
+      throw error;
+    }
     const { regions, cut } = regionsOf(walk, this.#regionsMax);
     this.#cut ||= cut;
     return { walk, regions: regions.map((region) => ({ region, text: describeRegion(region) })) };
@@ -277,11 +294,11 @@ class Comparison {
   }
 
   #compareModes({ before, after }: Pair, { port }: PortPair): void {
-    if (before?.injected !== true || after?.injected !== true) return;
+    if (before === undefined || after === undefined) return;
     const number = port === OTHER_PORT ? undefined : port;
-    const modes = { before: this.#before.peers.of(before, number), after: this.#after.peers.of(after, number) };
-    if (modes.before.mode === modes.after.mode) return;
-    const kind = STRENGTH[modes.after.mode] < STRENGTH[modes.before.mode] ? 'mtls-weakened' : 'mtls-strengthened';
+    const modes = { before: modeOf(this.#before, before, number), after: modeOf(this.#after, after, number) };
+    if (modes.before === modes.after) return;
+    const kind = STRENGTH[modes.after] < STRENGTH[modes.before] ? 'mtls-weakened' : 'mtls-strengthened';
     const { namespace, name, labels } = after;
     const witness: Witness = {
       request: {
@@ -302,7 +319,7 @@ class Comparison {
     this.#findings.push({
       kind,
       targets: [targetOf(after, port)],
-      summary: `mutual TLS ${modes.before.mode} becomes ${modes.after.mode}`,
+      summary: `mutual TLS ${modes.before} becomes ${modes.after}`,
       requests: { caller: 'plaintext callers' },
       traffic: 'http',
       witness: witness.request,
@@ -314,7 +331,20 @@ class Comparison {
 }
 
 const NONE: SelectedPolicies = { policies: [], key: '', portsNamed: new Set() };
-const STRENGTH: Readonly<Record<EffectiveMtlsMode, number>> = { DISABLE: 0, PERMISSIVE: 1, STRICT: 2 };
+/** A server without a sidecar ends no mutual TLS at all. */
+type ServerMode = EffectiveMtlsMode | 'impossible (no sidecar)';
+
+const STRENGTH: Readonly<Record<ServerMode, number>> = {
+  'impossible (no sidecar)': -1,
+  DISABLE: 0,
+  PERMISSIVE: 1,
+  STRICT: 2,
+};
+
+function modeOf(side: MeshSide, subject: Subject, port: number | undefined): ServerMode {
+  return subject.injected ? side.peers.of(subject, port).mode : 'impossible (no sidecar)';
+}
+
 const NOBODY: Subject = { namespace: '', name: '', labels: {}, injected: false, ports: [], serviceAccount: '' };
 
 function bareKey(subject: Subject | undefined): string {

@@ -16,6 +16,7 @@ export {
 export { mutate, type Mutant, type MutationOperator } from './mutate.ts';
 export { diff, diff as semanticDiff } from './diff.ts';
 export type { DiffOptions, PolicyDiff } from './diff.ts';
+export type { Undecided } from './undecided.ts';
 export type { Finding as DiffFinding, FindingKind, FindingTarget } from './finding.ts';
 export type { SideDecision } from './mesh-side.ts';
 export { forbids, permits, whoCan } from './who-can.ts';

@@ -9,6 +9,7 @@
  * difference are left out.
  * @module
  */
+import { MeshError } from '../core/errors.ts';
 import type { AccessProgram, Cube, Traffic } from './access-program.ts';
 import type { Atom, Literal } from './atom.ts';
 import type { BooleanLevel, Level, LevelFactory } from './level.ts';
@@ -56,7 +57,13 @@ const LEAVES: Readonly<Record<Change, Result>> = {
   denied: { kind: 'leaf', id: -2, change: 'denied' },
 };
 
-/** Where `after` lets in what `before` refuses (`allowed`), or refuses what it let in (`denied`). */
+/** No more states than this are visited: some seconds of work. */
+const STATES_MAX = 100_000;
+
+/**
+ * Where `after` lets in what `before` refuses (`allowed`), or refuses what it let in (`denied`).
+ * @throws MeshError `ERR_ANALYSIS_LIMIT` where the rules combine in too many ways
+ */
 export function walkJointly(
   before: AccessProgram,
   after: AccessProgram,
@@ -188,6 +195,12 @@ class Walker {
     const asked = [...new Set(sets.flat())].filter((rest) => rest.level === level);
     const result = this.#branch(level, asked, { before, after });
     this.#memo.set(key, result);
+    if (this.#memo.size > STATES_MAX) {
+      throw new MeshError(
+        'ERR_ANALYSIS_LIMIT',
+        `rules over ${this.#levels.length} conditions at once combine in more than ${STATES_MAX.toLocaleString('en')} ways`,
+      );
+    }
     return result;
   }
 

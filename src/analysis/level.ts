@@ -153,8 +153,14 @@ function rank([atom]: readonly Atom[]): number {
   return at < 0 ? ORDER.length : at;
 }
 
+/** Headers and claims in the order in which rules name them: what stands together in a rule is asked together. */
 function compare([a]: readonly Atom[], [b]: readonly Atom[]): number {
+  if (isMultiValued(a) && isMultiValued(b)) return (a?.id ?? 0) - (b?.id ?? 0);
   return (a?.attributeKey ?? '') < (b?.attributeKey ?? '') ? -1 : 1;
+}
+
+function isMultiValued(atom: Atom | undefined): boolean {
+  return atom?.attribute.kind === 'header' || atom?.attribute.kind === 'claim';
 }
 
 /** All atoms about one header or one claim. */

@@ -46,6 +46,8 @@ export interface StepCheck {
   readonly unreachable: readonly string[];
   /** Classes that are let in from now on: none, unless mutual TLS was off. */
   readonly allowed: readonly string[];
+  /** What could not be compared. */
+  readonly undecided: readonly string[];
 }
 
 interface StepBase {

@@ -234,8 +234,8 @@ class Planner {
     const extra = config.peerAuthentications.filter(({ metadata }) => metadata.namespace !== rootNamespace);
     if (extra.length === 0) return [];
     const without = config.peerAuthentications.filter((policy) => !extra.includes(policy));
-    const { findings } = diff(config, { ...config, peerAuthentications: without });
-    return findings.length === 0 ? extra.map(refOf) : [];
+    const { findings, undecided } = diff(config, { ...config, peerAuthentications: without });
+    return findings.length === 0 && undecided.length === 0 ? extra.map(refOf) : [];
   }
 }
 
@@ -255,7 +255,7 @@ function isServer({ services }: MeshConfig, { namespace, labels, ports }: Worklo
 }
 
 function check(before: MeshConfig, after: MeshConfig, workloads?: ReadonlySet<string>): StepCheck {
-  const { findings } = diff(before, after, workloads === undefined ? {} : { workloads });
+  const { findings, undecided } = diff(before, after, workloads === undefined ? {} : { workloads });
   const of = (kind: Finding['kind'], text: (finding: Finding) => string): readonly string[] => [
     ...new Set(findings.filter((finding) => finding.kind === kind).map(text)),
   ];
@@ -266,5 +266,6 @@ function check(before: MeshConfig, after: MeshConfig, workloads?: ReadonlySet<st
       return `${summary} to ${to?.namespace ?? ''}/${to?.workload ?? ''}:${to?.ports.join(',') ?? ''}: ${reason}`;
     }),
     allowed: of('newly-allowed', ({ summary }) => summary),
+    undecided: undecided.map(({ reason }) => reason),
   };
 }

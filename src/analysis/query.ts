@@ -2,6 +2,7 @@
  * The smaller questions, under the names that users of np-guard's Network Configuration Analyzer know.
  * @module
  */
+import { MeshError } from '../core/errors.ts';
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import { diff, type DiffOptions } from './diff.ts';
@@ -15,15 +16,29 @@ export interface Containment {
   readonly counterexamples: readonly Finding[];
 }
 
-/** Whether `outer` lets in all that `inner` lets in. */
+/** Whether `outer` lets in all that `inner` lets in. @throws MeshError `ERR_ANALYSIS_LIMIT` */
 export function containment(inner: MeshConfig, outer: MeshConfig, options: DiffOptions = {}): Containment {
-  const counterexamples = diff(outer, inner, options).findings.filter(({ kind }) => kind === 'newly-allowed');
+  const counterexamples = decided(outer, inner, options, ({ kind }) => kind === 'newly-allowed');
   return { holds: counterexamples.length === 0, counterexamples };
 }
 
-/** Whether both let the same requests in, everywhere. */
+/** Whether both let the same requests in, everywhere. @throws MeshError `ERR_ANALYSIS_LIMIT` */
 export function equivalence(one: MeshConfig, other: MeshConfig, options: DiffOptions = {}): boolean {
-  return diff(one, other, options).findings.length === 0;
+  return decided(one, other, options, () => true).length === 0;
+}
+
+/** The findings that speak against it. Where none does, nothing may have been left open. */
+function decided(
+  before: MeshConfig,
+  after: MeshConfig,
+  options: DiffOptions,
+  contradicts: (finding: Finding) => boolean,
+): readonly Finding[] {
+  const { findings, undecided } = diff(before, after, options);
+  const against = findings.filter(contradicts);
+  const [open] = undecided;
+  if (open !== undefined && against.length === 0) throw new MeshError('ERR_ANALYSIS_LIMIT', open.reason);
+  return against;
 }
 
 /** Workloads in the mesh that no ALLOW policy selects: everything that no DENY names gets in. */

@@ -45,6 +45,8 @@ function transportText(config: MeshConfig): string {
 interface Caller {
   /** For people: `sidecars of namespace shop`. */
   readonly group: string;
+  /** Before. */
+  readonly was: Workload;
   readonly workload: Workload;
 }
 
@@ -76,7 +78,7 @@ export function reachabilityFindings(
           .filter(({ workload }) => isVisible(service, workload.namespace) && isVisible(old, workload.namespace))
           .map((caller) => ({
             caller,
-            one: callPassage(meshes.before, caller.workload, { service: old, port, endpoint: oldEndpoint }),
+            one: callPassage(meshes.before, caller.was, { service: old, port, endpoint: oldEndpoint }),
             two: callPassage(meshes.after, caller.workload, { service, port, endpoint }),
           }));
         findings.push(...findingsOf(calls, { service, port, endpoint, sides: { before, after } }));
@@ -158,16 +160,17 @@ function decisionOf({ reached, reason, tls }: CallPassage, side: MeshSide): Side
   };
 }
 
-/** One workload with a sidecar for every group of callers that may see different DestinationRules. */
+/** One workload for every group of callers that may fare differently: other DestinationRules, a sidecar won or lost. */
 function callerGroups(before: MeshConfig, after: MeshConfig): readonly Caller[] {
   const rules = [...before.destinationRules, ...after.destinationRules];
   const named = new Set(rules.flatMap(({ metadata, spec }) => [metadata.namespace, ...(spec.exportTo ?? [])]));
   const shared = new Set([before.settings.rootNamespace, after.settings.rootNamespace]);
-  const there = new Set(before.workloads.map(({ namespace, name }) => `${namespace}/${name}`));
+  const there = new Map(before.workloads.map((workload) => [`${workload.namespace}/${workload.name}`, workload]));
   const groups = new Map<string, Caller>();
   for (const workload of after.workloads) {
     const { namespace, name, labels, injected } = workload;
-    if (!injected || !there.has(`${namespace}/${name}`)) continue;
+    const was = there.get(`${namespace}/${name}`);
+    if (was === undefined || (!injected && !was.injected)) continue;
     const own = named.has(namespace) || shared.has(namespace);
     const matched = rules
       .map(({ metadata, spec }, i) =>
@@ -178,13 +181,17 @@ function callerGroups(before: MeshConfig, after: MeshConfig): readonly Caller[] 
           : -1,
       )
       .filter((i) => i >= 0);
-    const key = own ? `${namespace} ${matched.join(',')}` : '*';
+    const sidecar = was.injected === injected ? '' : injected ? 'new ' : 'lost ';
+    const key = `${sidecar}${own ? `${namespace} ${matched.join(',')}` : '*'}`;
     if (groups.has(key)) continue;
     const which = matched.length > 0 ? ` like ${name}` : '';
-    groups.set(key, {
-      group: own ? `sidecars of namespace \`${namespace}\`${which}` : 'sidecars of other namespaces',
-      workload,
-    });
+    const group = own ? `sidecars of namespace \`${namespace}\`${which}` : 'sidecars of other namespaces';
+    groups.set(key, { group: sidecar === '' ? group : SIDECARS[sidecar](namespace, name), was, workload });
   }
   return [...groups.values()];
 }
+
+const SIDECARS: Readonly<Record<'new ' | 'lost ', (namespace: string, name: string) => string>> = {
+  'new ': (namespace, name) => `workloads that gain a sidecar, such as \`${namespace}/${name}\``,
+  'lost ': (namespace, name) => `workloads that lose their sidecar, such as \`${namespace}/${name}\``,
+};

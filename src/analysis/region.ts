@@ -18,17 +18,42 @@ export interface Region {
   readonly constraints: readonly Constraint[];
 }
 
-/** All regions of a walk, at most `max`. */
+/**
+ * The regions of a walk, at most `max` of each change: where some are left out, none of the other change is, and what is
+ * newly allowed is never hidden behind what is newly denied.
+ */
 export function regionsOf(walk: Walk, max: number): { readonly regions: readonly Region[]; readonly cut: boolean } {
+  const found = CHANGES.map((change) => regionsWith(walk, change, max));
+  return { regions: found.flatMap(({ regions }) => regions), cut: found.some(({ cut }) => cut) };
+}
+
+const CHANGES: readonly Change[] = ['allowed', 'denied'];
+
+function regionsWith(
+  walk: Walk,
+  change: Change,
+  max: number,
+): { readonly regions: readonly Region[]; readonly cut: boolean } {
   const regions: Region[] = [];
+  const reaches = new Map<Result, boolean>();
+  const leads = (result: Result): boolean => {
+    if (result.kind === 'leaf') return result.change === change;
+    let known = reaches.get(result);
+    if (known === undefined) {
+      known = result.edges.some(({ to }) => leads(to));
+      reaches.set(result, known);
+    }
+    return known;
+  };
   let cut = false;
   const visit = (result: Result, trail: readonly Constraint[]): void => {
+    if (!leads(result)) return;
     if (regions.length >= max) {
       cut = true;
       return;
     }
     if (result.kind === 'leaf') {
-      regions.push({ change: result.change, constraints: trail });
+      regions.push({ change, constraints: trail });
       return;
     }
     const level = walk.levels[result.level];

@@ -48,10 +48,18 @@ export function diffText(diff: ReportedDiff, paint: Paint | undefined): string {
     for (const finding of findings) lines.push(...findingLines(finding));
     lines.push('');
   }
-  if (diff.findings.length === 0) lines.push('no request is answered differently', '');
+  if (diff.undecided.length > 0) {
+    const heading = `NOT COMPARED (${diff.undecided.length})`;
+    lines.push(paint === undefined ? heading : paint('crit', heading));
+    lines.push(...diff.undecided.map((open) => `  ${undecidedText(open)}`), '');
+  } else if (diff.findings.length === 0) lines.push('no request is answered differently', '');
   for (const note of diff.notes) lines.push(`note: ${note}`);
   if (lines.at(-1) === '') lines.pop();
   return `${lines.join('\n')}\n`;
+}
+
+function undecidedText({ reason, targets }: ReportedDiff['undecided'][number]): string {
+  return targets.length === 0 ? reason : `${targetsText(targets)}: ${reason}`;
 }
 
 function byKind(diff: ReportedDiff): readonly (readonly [FindingKind, ReportedDiff['findings']])[] {
@@ -131,7 +139,9 @@ export function diffMarkdown(diff: ReportedDiff): string {
   const widened = diff.findings.filter(isWidening).length;
   const verdict =
     diff.findings.length === 0
-      ? 'No request is answered differently.'
+      ? diff.undecided.length === 0
+        ? 'No request is answered differently.'
+        : 'No difference was found in what could be compared.'
       : widened > 0
         ? `**Access widens** in ${widened} of ${diff.findings.length} findings.`
         : `Access does not widen; ${diff.findings.length} findings.`;
@@ -149,6 +159,9 @@ export function diffMarkdown(diff: ReportedDiff): string {
       lines.push(`| ${cells.map(escapeCell).join(' | ')} |`);
     }
     lines.push('');
+  }
+  if (diff.undecided.length > 0) {
+    lines.push('#### Not compared', '', ...diff.undecided.map((open) => `- ${undecidedText(open)}`), '');
   }
   for (const note of diff.notes) lines.push(`> ${note}`, '');
   return `${lines.join('\n').trimEnd()}\n`;
@@ -182,16 +195,33 @@ export function diffSarif(diff: ReportedDiff, version: string): unknown {
           driver: {
             name: 'meshproof',
             version,
-            rules: kinds.map((id) => ({
-              id,
-              shortDescription: { text: HEADINGS[id] },
-              properties: { 'security-severity': SEVERITY[id][1], tags: ['security', 'istio'] },
-            })),
+            rules: [
+              ...kinds.map((id) => ({
+                id,
+                shortDescription: { text: HEADINGS[id] },
+                properties: { 'security-severity': SEVERITY[id][1], tags: ['security', 'istio'] },
+              })),
+              {
+                id: 'not-compared',
+                shortDescription: { text: 'Not compared' },
+                properties: { tags: ['security', 'istio'] },
+              },
+            ],
           },
         },
-        results: diff.findings.map(sarifResult),
+        results: [...diff.findings.map(sarifResult), ...diff.undecided.map(sarifUndecided)],
       },
     ],
+  };
+}
+
+function sarifUndecided(open: ReportedDiff['undecided'][number]): unknown {
+  const text = undecidedText(open);
+  return {
+    ruleId: 'not-compared',
+    level: 'error',
+    message: { text },
+    partialFingerprints: { finding: `not-compared:${text}` },
   };
 }
 

@@ -85,12 +85,13 @@ function callText({ from, to, port, reason, seenAt }: BrokenCall): string {
   return `  ${from} -> ${to}:${port}: ${reason}${seen}`;
 }
 
-function checkText({ refused, unreachable, allowed }: StepCheck): string {
+function checkText({ refused, unreachable, allowed, undecided }: StepCheck): string {
   const parts = [
     allowed.length === 0 ? 'lets nobody new in' : `lets in ${allowed.join('; ')}`,
     refused.length === 0 ? 'refuses nobody new' : `refuses ${refused.join('; ')}`,
   ];
   if (unreachable.length > 0) parts.push(`cuts off ${unreachable.join('; ')}`);
+  if (undecided.length > 0) parts.push(`could not compare everything: ${undecided.join('; ')}`);
   return parts.join(', ');
 }
 

@@ -83,8 +83,10 @@ async function replayed(found: ReportedDiff, before: MeshConfig, after: MeshConf
   };
 }
 
-function fails({ findings }: ReportedDiff, failOn: DiffVerbOptions['failOn']): boolean {
+/** What could not be compared may widen access: the gate stays shut. */
+function fails({ findings, undecided }: ReportedDiff, failOn: DiffVerbOptions['failOn']): boolean {
   if (failOn === 'never') return false;
+  if (undecided.length > 0) return true;
   return failOn === 'any' ? findings.length > 0 : findings.some(isWidening);
 }
 
