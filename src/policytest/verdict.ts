@@ -9,7 +9,6 @@ import {
   type CompiledRequestAuthentication,
   compileRequestAuthentication,
   explain,
-  policyAttaches,
 } from '../policy/index.ts';
 import type { MeshRequest, Outcome } from '../sim/index.ts';
 import { type Target, TargetIndex } from '../sim/targets.ts';
@@ -113,11 +112,13 @@ export class Judge {
     }
     if (isTokenRefusal(outcome)) return this.#tokens.applied(target.workload);
     if (asked === undefined || decision?.decision !== 'deny' || decision.status !== 403) return [];
-    const { authorizationPolicies, settings } = this.compiled.config;
-    return authorizationPolicies
-      .filter((policy) => (policy.spec.action ?? 'ALLOW') === 'ALLOW')
-      .filter((policy) => policyAttaches(policy, target.workload, settings.rootNamespace))
-      .map(({ metadata }) => ({ kind: 'AuthorizationPolicy', namespace: metadata.namespace, name: metadata.name }));
+    const { authorization, config } = this.compiled;
+    return authorization.policiesOf(target.workload).filter(({ namespace, name }) => {
+      const policy = config.authorizationPolicies.find(
+        ({ metadata }) => metadata.namespace === namespace && metadata.name === name,
+      );
+      return (policy?.spec.action ?? 'ALLOW') === 'ALLOW';
+    });
   }
 
   /** Why: the decision in words, then where its policies and the clause that came nearest are written. */
