@@ -22,6 +22,8 @@ export async function verdictOnTokens(
   if (asked?.request === undefined) return undefined;
   const server = compiled.workload(`${namespace}/${workload}`);
   if (authentication.applied(server).length === 0) return undefined;
+  // What CUSTOM policies refuse has not been asked for its tokens.
+  if (compiled.authorization.program(asked.destination).admit(asked) !== undefined) return undefined;
   const { method, path, host, headers = {} } = asked.request;
   return authentication.authenticate(server, { method, path, headers, now, ...(host === undefined ? {} : { host }) });
 }

@@ -152,7 +152,11 @@ function decided(input: PredictionInput, predicted: PredictedOutcome): Outcome {
         ...verified(requestAttributes(request, input, peer.source.ip, seen), tokens?.ok === true ? tokens : undefined),
       }
     : peer;
-  const decision = compiled.authorize(asked);
+  // With tokens, CUSTOM policies have admitted the request as it arrived.
+  const decision =
+    tokens === undefined
+      ? compiled.authorize(asked)
+      : compiled.authorization.program(asked.destination).decide(asked, true);
   const by = { decidedBy: decision.determining, reason: decision.reason, asked, decision };
   if (decision.decision === 'allow' && input.gateway !== undefined && request !== undefined) {
     return {
