@@ -16,7 +16,7 @@ import type { EffectiveMtlsMode } from '../policy/peer-authentication.ts';
 import type { AccessProgram, PortSetup, Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
 import type { Finding, FindingTarget } from './finding.ts';
-import { mergeFindings } from './finding-merge.ts';
+import { joinClasses, mergeFindings } from './finding-merge.ts';
 import { hypotheticalSubjects, undeclaredSubjects } from './hypothetical-subjects.ts';
 import { walkJointly, type Walk } from './joint-walk.ts';
 import { LevelFactory } from './level.ts';
@@ -81,6 +81,8 @@ interface Sides<T> {
 
 interface Walked {
   readonly walk: Walk;
+  /** More classes than are listed. */
+  readonly cut: boolean;
   readonly regions: readonly { readonly region: Region; readonly text: RegionText }[];
 }
 
@@ -217,9 +219,11 @@ class Comparison {
       this.#undecided.add(walked, targetOf(after ?? before ?? NOBODY, port.port));
       return;
     }
-    for (const { region, text } of walked.regions) {
-      this.#findings.push(this.#finding({ before, after }, { region, text, traffic, walk: walked.walk }, setups));
-    }
+    const { walk } = walked;
+    const found = walked.regions.map(({ region, text }) =>
+      this.#finding({ before, after }, { region, text, traffic, walk }, setups),
+    );
+    this.#findings.push(...joinClasses(found, walked.cut));
   }
 
   /** The walk, or why there is none. */
@@ -233,7 +237,7 @@ class Comparison {
     }
     const { regions, cut } = regionsOf(walk, this.#regionsMax);
     this.#cut ||= cut;
-    return { walk, regions: regions.map((region) => ({ region, text: describeRegion(region) })) };
+    return { walk, cut, regions: regions.map((region) => ({ region, text: describeRegion(region) })) };
   }
 
   #finding(

@@ -4,6 +4,7 @@
  */
 import type { Finding, FindingTarget } from './finding.ts';
 import type { SideDecision } from './mesh-side.ts';
+import { formatRegion } from './region.ts';
 
 const ORDER: readonly Finding['kind'][] = [
   'newly-allowed',
@@ -13,6 +14,51 @@ const ORDER: readonly Finding['kind'][] = [
   'mtls-strengthened',
   'now-unreachable',
 ];
+
+/** As many classes with the same causes are listed one by one. */
+const CLASSES_MAX = 3;
+
+/** Findings about one port: many classes that the same two causes decide are one. */
+export function joinClasses(findings: readonly Finding[], cut: boolean): readonly Finding[] {
+  const groups = new Map<string, Finding[]>();
+  for (const finding of findings) {
+    const key = [finding.kind, causeKey(finding.before), causeKey(finding.after)].join('\n');
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [finding]);
+    else group.push(finding);
+  }
+  return [...groups.values()].flatMap((group) => (group.length > CLASSES_MAX ? [joined(group, cut)] : group));
+}
+
+/** `cut`: there are more, which may share less. */
+function joined(group: readonly Finding[], cut: boolean): Finding {
+  const smallest = group.reduce((a, b) => (sizeOf(b) < sizeOf(a) ? b : a));
+  const names = [...new Set(group.flatMap(({ requests }) => Object.keys(requests)))];
+  const requests = Object.fromEntries(
+    names.map((name) => [name, inCommon(group.map((each) => each.requests[name]))]).filter(([, words]) => words !== ''),
+  );
+  const varied = names.filter((name) => group.some((each) => each.requests[name] !== requests[name]));
+  const shown = varied.slice(0, NAMES_MAX).join(', ');
+  const more = varied.length > NAMES_MAX ? ` and ${varied.length - NAMES_MAX} more` : '';
+  return {
+    ...smallest,
+    requests,
+    summary: `${formatRegion(varied.includes('caller') ? { caller: 'several callers', ...requests } : requests)}; ${cut ? 'the first ' : ''}${group.length} classes, by ${shown}${more}`,
+    classes: group.map(({ summary }) => summary),
+  };
+}
+
+const NAMES_MAX = 5;
+
+/** Conditions on one header or claim, which follow each other with `and`: those that stand in every text. */
+function inCommon(texts: readonly (string | undefined)[]): string {
+  const [first = [], ...others] = texts.map((text) => text?.split(/ and (?=not `|`)/) ?? []);
+  return first.filter((part) => others.every((parts) => parts.includes(part))).join(' and ');
+}
+
+function sizeOf({ witness }: Finding): number {
+  return JSON.stringify(witness).length;
+}
 
 export function mergeFindings(findings: readonly Finding[]): readonly Finding[] {
   const groups = new Map<

@@ -31,6 +31,11 @@ export interface Finding {
   readonly targets: readonly FindingTarget[];
   /** The class of requests in words. */
   readonly summary: string;
+  /**
+   * Where more than a few classes have the same causes they are one finding: each of them in words. `summary` and
+   * `requests` then say what they have in common, and the witness is of one of them.
+   */
+  readonly classes?: readonly string[];
   /** The same, attribute by attribute; attributes that make no difference are left out. */
   readonly requests: RegionText;
   /** `any`: requests and raw connections alike; the witness is one of them. */

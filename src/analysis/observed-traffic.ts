@@ -148,7 +148,7 @@ class LineReader {
     const { from, to, plaintext, count } = parts;
     const [, name = to, digits] = /^(.*?)(?::(\d+))?$/.exec(to) ?? [];
     const port = parts.port ?? (digits === undefined ? undefined : Number(digits));
-    if (port !== undefined && !isPortNumber(port)) throw this.#fail(`\`${digits ?? parts.port}\` is no port`);
+    if (port !== undefined && !isPortNumber(port)) throw this.#fail(`no port from 1 to 65535 in \`${to}\``);
     if (from !== UNKNOWN_CALLER && !/^(?:spiffe:\/\/.+|[^/]+\/[^/]+)$/.test(from)) {
       throw this.#fail(`a caller is \`namespace/workload\`, a SPIFFE ID or \`${UNKNOWN_CALLER}\`, not \`${from}\``);
     }

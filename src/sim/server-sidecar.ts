@@ -180,9 +180,9 @@ export class ServerSidecar implements AsyncDisposable {
     if (policy === undefined) {
       return this.#serve({ exchange, record: known, headers: exchange.headers, path: exchange.path });
     }
-    const received = this.#received(exchange);
-    const { headers } = received;
-    const passing = { ...received, exchange, record: known, path: exchange.path };
+    const { headers, remoteIp } = this.#received(exchange);
+    const arrived = { exchange, record: known, headers, path: exchange.path };
+    const passing = remoteIp === undefined ? arrived : { ...arrived, remoteIp };
     const misdirected = misdirection(exchange, this.#options.edge !== undefined);
     if (misdirected !== undefined) {
       const { status, details } = misdirected;

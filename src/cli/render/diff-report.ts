@@ -40,12 +40,16 @@ export function isWidening({ kind }: Finding): boolean {
   return WIDENING.has(kind);
 }
 
-export function diffText(diff: ReportedDiff, paint: Paint | undefined): string {
+/** `wide`: every class of a finding that joins many. */
+export function diffText(diff: ReportedDiff, paint: Paint | undefined, wide: boolean): string {
   const lines: string[] = [];
   for (const [kind, findings] of byKind(diff)) {
     const heading = `${HEADINGS[kind].toUpperCase()} (${findings.length})`;
     lines.push(paint === undefined ? heading : paint(WIDENING.has(kind) ? 'crit' : 'heading', heading));
-    for (const finding of findings) lines.push(...findingLines(finding));
+    for (const finding of findings) {
+      lines.push(...findingLines(finding));
+      if (wide) lines.push(...(finding.classes ?? []).map((text) => `      or    ${text}`));
+    }
     lines.push('');
   }
   if (diff.undecided.length > 0) {

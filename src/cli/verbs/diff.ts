@@ -101,6 +101,6 @@ function render(reported: ReportedDiff, format: DiffVerbOptions['output']): stri
     case 'sarif':
       return `${JSON.stringify(diffSarif(reported, readVersion()), undefined, 2)}\n`;
     default:
-      return diffText(reported, paintFor(process.stdout));
+      return diffText(reported, paintFor(process.stdout), format === 'wide');
   }
 }

@@ -229,7 +229,7 @@ describe('observed traffic', () => {
     ['{"from":"a/web","to":"a/api","prot":80}', /unknown key `prot`/],
     ['{"from":"a/web","to":"a/api","port":"80"}', /port/],
     ['{"from":"a/web","to":"a/api","count":-1}', /count/],
-    ['a/web -> a/api:70000', /no port/],
+    ['a/web -> a/api:70000', /no port from/],
     ['{"to":"a/api"}', /`from`/],
   ])('refuses %s', (line, message) => {
     expect(() => traffic(line)).toThrow(message);
