@@ -120,6 +120,8 @@ const LEAF_BASIC_CONSTRAINTS = basicConstraints({ ca: false });
 /** Istio copies no longer common name from a request. */
 const COMMON_NAME_MAX = 64;
 const SERIAL_OCTETS = 16;
+/** Tag and length in front of an INTEGER of fewer than 128 octets. */
+const INTEGER_HEADER_OCTETS = 2;
 
 export class CertificateAuthority {
   readonly trustDomain: string;
@@ -218,11 +220,14 @@ export class CertificateAuthority {
     requireValidSigner(this.certificate, at);
     const { spki, commonName } = verifyCsr(csr);
     const named = commonName !== undefined && commonName.length <= COMMON_NAME_MAX;
+    const serial = newSerial(this.#parts.serials);
+    const { notBefore, notAfter } = windowOf(at, ttlMs, { backdateMs: CLOCK_SKEW_GRACE_MS, signer: this.certificate });
     const der = buildCertificate(
       {
-        serial: newSerial(this.#parts.serials),
+        serial,
         issuer: this.#parts.name,
-        ...windowOf(at, ttlMs, { backdateMs: CLOCK_SKEW_GRACE_MS, signer: this.certificate }),
+        notBefore,
+        notAfter,
         subject: named ? encodeName({ commonName }) : EMPTY_NAME,
         spki,
         extensions: [
@@ -236,7 +241,8 @@ export class CertificateAuthority {
       },
       this.key,
     );
-    return [Certificate.fromDer(der), ...this.chain];
+    const leaf = Certificate.signed(der, { serialBytes: serial.subarray(INTEGER_HEADER_OCTETS), notBefore, notAfter });
+    return [leaf, ...this.chain];
   }
 
   /**

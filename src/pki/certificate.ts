@@ -1,5 +1,6 @@
 /**
- * An X.509 certificate: parsed once, strictly, then immutable. Parsing says nothing about trust; `verifyChain` does.
+ * An X.509 certificate: parsed once, strictly, then immutable. Parsing says nothing about trust; `verifyChain` does. What
+ * comes from elsewhere is parsed before there is a `Certificate` of it; what was signed here, when it is first asked.
  *
  * Strict means DER with nothing left over, no repeated extension, known extensions well-formed, a serial number that is
  * not negative. The public key is only decoded when it is asked for.
@@ -40,42 +41,34 @@ interface CertificateFields {
   readonly extensions: Extensions;
 }
 
+/** What the signer of a certificate knows of it without reading it back. */
+export interface SignedParts {
+  readonly serialBytes: Uint8Array;
+  /** Whole seconds, as the certificate has them. */
+  readonly notBefore: Instant;
+  readonly notAfter: Instant;
+}
+
 export class Certificate {
   readonly der: Uint8Array;
-  readonly version: 1 | 2 | 3;
   /** Lower-case hex, without `0x`. */
   readonly serial: string;
   /** The content of the serial number's INTEGER. */
   readonly serialBytes: Uint8Array;
-  readonly subject: Name;
-  readonly issuer: Name;
   readonly notBefore: Instant;
   readonly notAfter: Instant;
-  readonly extensions: Extensions;
-  readonly signatureAlgorithm: AlgorithmIdentifier;
-  /** The signed part. */
-  readonly tbs: Uint8Array;
-  readonly signature: Uint8Array;
-  /** SubjectPublicKeyInfo. */
-  readonly spki: Uint8Array;
+  #fields: CertificateFields | undefined;
   #fingerprint: string | undefined;
   #publicKey: KeyObject | undefined;
   #uriSans: readonly string[] | undefined;
 
-  private constructor(der: Uint8Array, fields: CertificateFields) {
+  private constructor(der: Uint8Array, parts: SignedParts, fields?: CertificateFields) {
     this.der = der;
-    this.version = fields.version;
-    this.serial = serialHex(fields.serialBytes);
-    this.serialBytes = fields.serialBytes;
-    this.subject = fields.subject;
-    this.issuer = fields.issuer;
-    this.notBefore = fields.notBefore;
-    this.notAfter = fields.notAfter;
-    this.extensions = fields.extensions;
-    this.signatureAlgorithm = fields.signatureAlgorithm;
-    this.tbs = fields.tbs;
-    this.signature = fields.signature;
-    this.spki = fields.spki;
+    this.serial = serialHex(parts.serialBytes);
+    this.serialBytes = parts.serialBytes;
+    this.notBefore = parts.notBefore;
+    this.notAfter = parts.notAfter;
+    this.#fields = fields;
   }
 
   /**
@@ -83,8 +76,55 @@ export class Certificate {
    * @throws MeshError `ERR_PKI_ENCODING`
    */
   static fromDer(der: Uint8Array): Certificate {
-    const own = Uint8Array.from(der);
-    return new Certificate(own, readCertificate(own));
+    const own = new Uint8Array(der);
+    const fields = readCertificate(own);
+    return new Certificate(own, fields, fields);
+  }
+
+  /**
+   * A certificate that was just made here. Reading costs a third of issuing, and few ask for more than its maker knows:
+   * it is read when somebody does. The bytes are not copied.
+   */
+  static signed(der: Uint8Array, parts: SignedParts): Certificate {
+    return new Certificate(der, parts);
+  }
+
+  get version(): 1 | 2 | 3 {
+    return this.#read().version;
+  }
+
+  get subject(): Name {
+    return this.#read().subject;
+  }
+
+  get issuer(): Name {
+    return this.#read().issuer;
+  }
+
+  get extensions(): Extensions {
+    return this.#read().extensions;
+  }
+
+  get signatureAlgorithm(): AlgorithmIdentifier {
+    return this.#read().signatureAlgorithm;
+  }
+
+  /** The signed part. */
+  get tbs(): Uint8Array {
+    return this.#read().tbs;
+  }
+
+  get signature(): Uint8Array {
+    return this.#read().signature;
+  }
+
+  /** SubjectPublicKeyInfo. */
+  get spki(): Uint8Array {
+    return this.#read().spki;
+  }
+
+  #read(): CertificateFields {
+    return (this.#fields ??= readCertificate(this.der));
   }
 
   /**

@@ -59,7 +59,8 @@ export function svidOf(
   const [leaf] = chain;
   invariant(leaf !== undefined, 'an SVID without a certificate');
   const { notBefore, notAfter, serial } = leaf;
-  return { ...held, chain, notBefore, notAfter, serial };
+  const { spiffeId, key, receivedAt } = held;
+  return { spiffeId, chain, key, receivedAt, notBefore, notAfter, serial };
 }
 
 /** Certificates as one PEM text, in their order: what a `cert.pem` or a CA bundle holds. */

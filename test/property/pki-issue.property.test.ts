@@ -9,6 +9,7 @@ import { workloadSpiffeId } from '../../src/identity/index.ts';
 import { DerReader } from '../../src/pki/der/reader.ts';
 import * as writer from '../../src/pki/der/writer.ts';
 import {
+  Certificate,
   CertificateAuthority,
   generateKeyPair,
   issueSvid,
@@ -50,6 +51,44 @@ describe('issuing', () => {
         expect([notBefore, inside, notAfter].map(ok)).toEqual([true, true, true]);
         expect([notBefore - 1, notBefore - SECOND_MS, notAfter + SECOND_MS].map(ok)).toEqual([false, false, false]);
       }),
+    );
+  });
+
+  it('what is told of a certificate before it is read is what its bytes say, short and long serial numbers alike', () => {
+    const lengths = new Set<number>();
+    law(
+      fc.property(authority, issuedAt, ttlMs, (ca, at, ttl) => {
+        const [leaf] = issueSvid(ca, { spiffeId, at, ttlMs: ttl, key: 'ed25519' }).chain;
+        const told = (certificate: Certificate | undefined) => ({
+          serial: certificate?.serial,
+          serialBytes: [...(certificate?.serialBytes ?? [])],
+          notBefore: certificate?.notBefore,
+          notAfter: certificate?.notAfter,
+        });
+        lengths.add(leaf?.serialBytes.length ?? 0);
+        const before = told(leaf);
+        expect(before).toEqual(told(Certificate.fromDer(leaf?.der ?? new Uint8Array())));
+        expect(leaf?.uriSans).toEqual([spiffeId]);
+      }),
+    );
+    expect(lengths).toEqual(new Set([16, 17]));
+  });
+
+  it('times are written as toISOString has them, in every century', () => {
+    law(
+      fc.property(
+        fc.date({
+          min: new Date('0000-01-01T00:00:00Z'),
+          max: new Date('9999-12-31T23:59:59.999Z'),
+          noInvalidDate: true,
+        }),
+        (date) => {
+          const digits = date.toISOString().replace(/[-:T]|\.\d+/g, '');
+          const year = date.getUTCFullYear();
+          const text = year >= 1950 && year < 2050 ? digits.slice(2) : digits;
+          expect(Buffer.from(writer.derTime(instantOf(date.getTime())).subarray(2)).toString('latin1')).toBe(text);
+        },
+      ),
     );
   });
 

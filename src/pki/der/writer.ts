@@ -137,10 +137,35 @@ const YEAR_TEN_THOUSAND = Date.parse('+010000-01-01T00:00:00Z');
 /** A time as RFC 5280 §4.1.2.5 wants it: UTCTime for 1950–2049, GeneralizedTime otherwise; fractions are cut off. */
 export function derTime(at: Instant): Uint8Array {
   invariant(at >= YEAR_ZERO && at < YEAR_TEN_THOUSAND, `a time from ${at}`);
-  // 2026-01-01T00:00:00.000Z -> 20260101000000Z
-  const text = new Date(Math.floor(at / 1000) * 1000).toISOString().replace(/[-:T]|\.\d+/g, '');
+  const date = new Date(at);
+  const year = date.getUTCFullYear();
   const short = at >= UTC_TIME_FROM && at < UTC_TIME_UNTIL;
-  return short
-    ? derTagged(TAG.utcTime, ASCII.encode(text.slice(2)))
-    : derTagged(TAG.generalizedTime, ASCII.encode(text));
+  const digits = [short ? year % 100 : Math.floor(year / 100)];
+  if (!short) digits.push(year % 100);
+  digits.push(
+    date.getUTCMonth() + 1,
+    date.getUTCDate(),
+    date.getUTCHours(),
+    date.getUTCMinutes(),
+    date.getUTCSeconds(),
+  );
+  return timeOfPairs(short ? TAG.utcTime : TAG.generalizedTime, digits);
+}
+
+const ZERO = 0x30;
+const ZULU = 0x5a;
+
+/** Two digits for each number, then `Z`. */
+function timeOfPairs(tag: number, pairs: readonly number[]): Uint8Array {
+  const out = new Uint8Array(2 + 2 * pairs.length + 1);
+  out[0] = tag;
+  out[1] = 2 * pairs.length + 1;
+  let offset = 2;
+  for (const pair of pairs) {
+    out[offset] = ZERO + Math.floor(pair / 10);
+    out[offset + 1] = ZERO + (pair % 10);
+    offset += 2;
+  }
+  out[offset] = ZULU;
+  return out;
 }
