@@ -202,9 +202,17 @@ export class Mesh implements AsyncDisposable {
     return this.#simulation.forward(from, to, listenPort);
   }
 
-  /** The same question answered from the compiled configuration, without sockets. */
+  /**
+   * The same question answered from the compiled configuration, without sockets. Tokens are not looked at, since checking
+   * a signature takes a turn of its own: `predictVerified` does.
+   */
   predict(request: MeshRequest): Outcome {
     return this.#simulation.predict(request);
+  }
+
+  /** The same, with tokens verified as the server's RequestAuthentications have it. */
+  predictVerified(request: MeshRequest): Promise<Outcome> {
+    return this.#simulation.predictVerified(request);
   }
 
   /** The same for a raw connection. */

@@ -179,7 +179,7 @@ async function asked(
   level: TestLevel,
 ): Promise<readonly [wire: Outcome | undefined, model: Outcome | undefined]> {
   try {
-    const model = level === 'wire' ? undefined : await mesh.simulation.predictVerified(request);
+    const model = level === 'wire' ? undefined : await mesh.predictVerified(request);
     // A connection that was opened earlier would outlive a certificate that has run out since.
     const fresh = step !== undefined;
     return [level === 'model' ? undefined : await mesh.simulation.request(request, { fresh }), model];

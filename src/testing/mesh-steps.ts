@@ -111,7 +111,7 @@ function removable(
 }
 
 async function call(request: MeshRequest, model: MeshModel, mesh: Mesh): Promise<void> {
-  const predicted = await mesh.simulation.predictVerified(request);
+  const predicted = await mesh.predictVerified(request);
   // A connection of an earlier call would outlive certificates that have run out since.
   const outcome = await mesh.simulation.request(request, { fresh: true });
   const [difference] = disagreements(outcome, predicted);

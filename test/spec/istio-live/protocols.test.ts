@@ -288,7 +288,7 @@ describe('istio-live/filter-order', () => {
 
   /** The wire's outcome; the model has the same status and details. */
   const both = async (mesh: Mesh, request: MeshRequest): Promise<Outcome> => {
-    const { status, details } = await mesh.simulation.predictVerified(request);
+    const { status, details } = await mesh.predictVerified(request);
     const outcome = await mesh.request(request);
     expect({ status, details }).toEqual({ status: outcome.status, details: outcome.details });
     return outcome;
