@@ -2,11 +2,11 @@
  * `run --out DIR`: everything a run has to say, as files, for a CI artifact or for looking at later.
  * @module
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeshError, messageOf, type WorkloadRef } from '../core/index.ts';
 import type { Mesh, Run } from '../mesh/index.ts';
 import { accessLog, prometheusText } from '../telemetry/index.ts';
+import { makeFolder } from '../mesh/make-folder.ts';
 import { assertWritable, writeWhole } from './output-file.ts';
 import { renderRun, type RunReport } from './render/run-report.ts';
 
@@ -16,7 +16,7 @@ import { renderRun, type RunReport } from './render/run-report.ts';
  */
 export async function prepareFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   } catch (error) {
     throw new MeshError('ERR_USAGE', `cannot make the folder \`${folder}\`: ${messageOf(error)}`);
   }

@@ -6,13 +6,14 @@
  * machine's, whatever the scenario says; its events and traffic are left out.
  * @module
  */
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { didYouMean, DisposeStack, type Instant, instantOf, MeshError, messageOf } from '../core/index.ts';
 import type { Workload } from '../istio/index.ts';
 import { certificatesToPem, type Svid } from '../pki/index.ts';
 import type { Address } from '../wire/index.ts';
 import { loadManifests } from './load-manifests.ts';
+import { makeFolder } from './make-folder.ts';
 import { Mesh, type MeshOptions } from './mesh.ts';
 import { loadScenario } from './scenario-file.ts';
 import { scenarioMesh } from './scenario-mesh.ts';
@@ -219,7 +220,7 @@ async function writeIdentity(mesh: Mesh, workload: string, folder: string): Prom
   const svid = mesh.svid(workload);
   if (svid === undefined) throw new MeshError('ERR_REQUEST_INVALID', `\`${workload}\` has no certificate`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await writeKey(join(folder, 'key.pem'), svid);
     await writeFile(join(folder, 'cert.pem'), certificatesToPem(svid.chain));
     await writeFile(join(folder, 'ca.pem'), certificatesToPem(mesh.simulation.ca.trusted.roots));

@@ -2,13 +2,14 @@
  * `meshproof migrate`: the way from PERMISSIVE to STRICT under the traffic that was seen.
  * @module
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { Option, type Command } from 'commander';
 import { parseTraffic, planMigration, type ObservedCall } from '../../analysis/index.ts';
 import { MeshError, messageOf } from '../../core/index.ts';
 import { loadManifests } from '../../mesh/load-manifests.ts';
+import { makeFolder } from '../../mesh/make-folder.ts';
 import { EXIT, parseOutputFormat, writeOutput } from '../io.ts';
 import { migrationText, stepFiles } from '../render/migration-report.ts';
 
@@ -69,7 +70,7 @@ async function writeSteps(
   files: readonly { readonly name: string; readonly text: string }[],
 ): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     for (const { name, text } of files) await writeFile(join(folder, name), text);
   } catch (cause) {
     throw new MeshError('ERR_USAGE', `cannot write to \`${folder}\`: ${messageOf(cause)}`, { cause });
