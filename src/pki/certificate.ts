@@ -83,7 +83,8 @@ export class Certificate {
 
   /**
    * A certificate that was just made here. Reading costs a third of issuing, and few ask for more than its maker knows:
-   * it is read when somebody does. The bytes are not copied.
+   * it is read when somebody does. The bytes are not copied, and the parts are believed: only for who signed.
+   * @internal
    */
   static signed(der: Uint8Array, parts: SignedParts): Certificate {
     return new Certificate(der, parts);

@@ -243,12 +243,8 @@ export class ServerSidecar implements AsyncDisposable {
       record.asked = asked;
       record.decision = decision;
     }
-    const { exchange, headers, auth } = passing;
-    const path = policy.normalize(passing.path);
-    return this.#serve(
-      auth === undefined ? { exchange, record, headers, path } : { exchange, record, headers, path, auth },
-      decision,
-    );
+    const { exchange, headers } = passing;
+    return this.#serve({ exchange, record, headers, path: policy.normalize(passing.path) }, decision);
   }
 
   #refuse(passing: Passing, asked: AuthorizationRequest, decision: Decision): void {
