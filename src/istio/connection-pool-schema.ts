@@ -10,7 +10,7 @@ import {
   list,
   object,
   oneOf,
-  UINT32_MAX,
+  uint32,
   type Decoder,
   type Decoding,
   type PlainObject,
@@ -22,7 +22,6 @@ const PERCENT_MAX = 100;
 
 /** Signed in the API, where the webhook refuses what is negative. */
 const count: Decoder<number> = integer(0, INT32_MAX);
-const uint32: Decoder<number> = integer(0, UINT32_MAX);
 const percent: Decoder<number> = integer(0, PERCENT_MAX);
 
 const tcp = object<PlainObject>({

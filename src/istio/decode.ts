@@ -125,6 +125,9 @@ export function integer(min: number, max: number): Decoder<number> {
 
 export const PORT_MAX = 65_535;
 export const UINT32_MAX = 4_294_967_295;
+
+/** An integer of 32 bits without a sign. */
+export const uint32: Decoder<number> = integer(0, UINT32_MAX);
 export const port: Decoder<number> = integer(1, PORT_MAX);
 
 export const number: Decoder<number> = (value, at) =>

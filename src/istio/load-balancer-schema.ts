@@ -16,6 +16,7 @@ import {
   oneOf,
   string,
   UINT32_MAX,
+  uint32,
   type Decoder,
   type Decoding,
   type PlainObject,
@@ -23,7 +24,6 @@ import {
 import { duration } from './duration-text.ts';
 import { localitiesFault } from './locality.ts';
 
-const uint32: Decoder<number> = integer(0, UINT32_MAX);
 const uint64: Decoder<number> = integer(0, Number.MAX_SAFE_INTEGER);
 const strings: Decoder<readonly string[]> = list(string);
 const PERCENT_MAX = 100;

@@ -3,7 +3,7 @@
  * Source: https://istio.io/latest/docs/reference/config/networking/
  * @module
  */
-import { integer, list, mapOf, object, oneOf, port, string, text, UINT32_MAX, type Decoder } from './decode.ts';
+import { list, mapOf, object, oneOf, port, string, text, uint32, type Decoder } from './decode.ts';
 import type { DestinationRuleSpec, Subset } from './destination-rule.ts';
 import { workloadSelector } from './security-schemas.ts';
 import type { ServiceEntryPort, ServiceEntrySpec, WorkloadEntrySpec } from './service-entry.ts';
@@ -18,7 +18,6 @@ const NAME_MAX = 256;
 const PLACE_MAX = 2048;
 const ACCOUNT_MAX = 253;
 
-const uint32: Decoder<number> = integer(0, UINT32_MAX);
 const strings: Decoder<readonly string[]> = list(string);
 
 export const destinationRuleSpec: Decoder<DestinationRuleSpec> = object<DestinationRuleSpec>(

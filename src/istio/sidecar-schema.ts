@@ -4,7 +4,7 @@
  * @module
  */
 import { connectionPool } from './connection-pool-schema.ts';
-import { boolean, integer, list, object, oneOf, string, UINT32_MAX, type Decoder } from './decode.ts';
+import { boolean, list, object, oneOf, string, uint32, type Decoder } from './decode.ts';
 import { labelSelector } from './networking-schemas.ts';
 import type {
   EgressProxy,
@@ -17,7 +17,6 @@ import type {
   SidecarSpec,
 } from './service-entry.ts';
 
-const uint32: Decoder<number> = integer(0, UINT32_MAX);
 const strings: Decoder<readonly string[]> = list(string);
 /** Of certificates, and of credentials in their stead. */
 const CERTIFICATES = { min: 1, max: 2 } as const;

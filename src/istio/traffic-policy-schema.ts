@@ -6,20 +6,17 @@
 import { connectionPool, outlierDetection } from './connection-pool-schema.ts';
 import {
   boolean,
-  integer,
   list,
   object,
   oneOf,
   string,
-  UINT32_MAX,
+  uint32,
   type Decoder,
   type Decoding,
   type PlainObject,
 } from './decode.ts';
 import type { ClientTlsSettings, PortTrafficPolicy, TrafficPolicy } from './destination-rule.ts';
 import { failsOver, loadBalancer, percentage } from './load-balancer-schema.ts';
-
-const uint32: Decoder<number> = integer(0, UINT32_MAX);
 
 const clientTls: Decoder<ClientTlsSettings> = object<ClientTlsSettings>({
   mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
