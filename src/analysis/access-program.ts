@@ -1,35 +1,60 @@
 /**
- * Who gets through to one workload port, as sums of products: cubes of atoms that refuse and cubes that let in.
+ * Who gets through to one workload port, as an ordered list of stages: each a sum of products (cubes of atoms) that
+ * refuses, or lets in, what it matches and leaves the rest to the next.
  *
- * Everything that decides is in it: the peer-authentication mode and the trust domains the server's sidecar accepts,
- * CUSTOM rules (the authorizer's answer is a free boolean), DENY and ALLOW. AUDIT and dry-run policies decide nothing.
- * Rules are read as `src/policy` compiles them, so that what is dropped on raw connections is dropped here.
+ * Everything that decides is in it, in Envoy's order: the peer-authentication mode and the trust domains the server's
+ * sidecar accepts, CUSTOM rules (the authorizer's answer is a free boolean), DENY and ALLOW, policy by policy. AUDIT and
+ * dry-run policies decide nothing. Rules are read as `src/policy` compiles them, so that what is dropped on raw
+ * connections is dropped here.
  * @module
  */
 import type { PolicyRef } from '../core/events.ts';
 import type { AuthorizationAction, AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { MeshSettings } from '../istio/mesh-settings.ts';
-import { draftRule } from '../policy/authorization-rule.ts';
+import { draftRule, ruleName } from '../policy/authorization-rule.ts';
 import type { Clause, ClauseContext } from '../policy/clause.ts';
 import { isDryRun } from '../policy/dry-run.ts';
 import { customStages } from '../policy/external-authorizer.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import type { EffectiveMtlsMode } from '../policy/peer-authentication.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
-import type { AtomTable, Literal } from './atom.ts';
+import { refOf } from '../policy/resource-order.ts';
+import { trustDomainKey, type AtomTable, type Literal } from './atom.ts';
 import { trustDomainPatterns } from './linear-pattern.ts';
 
 /** A conjunction. */
 export type Cube = readonly Literal[];
 
-/** A request passes when no `deny` cube holds and some `allow` cube does. */
-export interface AccessProgram {
-  readonly deny: readonly Cube[];
-  readonly allow: readonly Cube[];
+export interface Stage {
+  readonly decision: 'allow' | 'deny';
+  /** What decides here: equal causes are one. */
+  readonly cause: string;
+  /** The stage decides where one of them holds. */
+  readonly cubes: readonly Cube[];
 }
 
-export const OPEN: AccessProgram = { deny: [], allow: [[]] };
-export const CLOSED: AccessProgram = { deny: [[]], allow: [] };
+/** The first stage that matches decides; where none does, the request is denied. */
+export type AccessProgram = readonly Stage[];
+
+/** Lets everything in. */
+export function openTo(cause: string): AccessProgram {
+  return [{ decision: 'allow', cause, cubes: [[]] }];
+}
+
+/** Refuses everything. */
+export function closedBy(cause: string): AccessProgram {
+  return [{ decision: 'deny', cause, cubes: [[]] }];
+}
+
+export const CLOSED: AccessProgram = closedBy('');
+
+/** The cause of what no ALLOW policy matches. */
+export const UNMATCHED = 'no ALLOW policy matched';
+
+/** A policy as a cause. */
+export function causeOf({ kind, namespace, name }: PolicyRef): string {
+  return `${kind} ${namespace}/${name}`;
+}
 
 /** What travels: an HTTP request, or bytes. */
 export type Traffic = 'http' | 'tcp';
@@ -39,6 +64,8 @@ export interface PortSetup {
   readonly port: number;
   readonly protocol: ProtocolClass;
   readonly mode: EffectiveMtlsMode;
+  /** What sets the mode; absent where nothing does. */
+  readonly modeBy?: PolicyRef;
 }
 
 /** One rule of one policy. */
@@ -75,18 +102,35 @@ export class AccessCompiler {
 
   program(policies: readonly AuthorizationPolicy[], setup: PortSetup, traffic: Traffic): AccessProgram {
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
-    if (pipeline === undefined) return CLOSED;
-    const tcp = pipeline === 'tcp';
-    const { port } = setup;
+    if (pipeline === undefined) return closedBy('the port speaks HTTP');
+    const context = { port: setup.port, tcp: pipeline === 'tcp' };
     const enforced = policies.filter((policy) => !isDryRun(policy));
     const of = (action: AuthorizationAction): readonly AuthorizationPolicy[] =>
       enforced.filter((policy) => (policy.spec.action ?? 'ALLOW') === action);
-    const cubes = (action: AuthorizationAction): readonly Cube[] =>
-      of(action).flatMap((policy) => this.#rulesOf(policy, { action, port, tcp }).flatMap((rule) => rule.cubes));
-    return {
-      deny: [...this.#peerCubes(setup.mode), ...this.#customCubes(of('CUSTOM'), port, tcp), ...cubes('DENY')],
-      allow: of('ALLOW').length === 0 ? [[]] : cubes('ALLOW'),
-    };
+    const allow = of('ALLOW');
+    return [
+      ...this.#peerStages(setup),
+      ...this.#customStages(of('CUSTOM'), context),
+      ...this.#stages(of('DENY'), 'deny', { ...context, action: 'DENY' }),
+      ...(allow.length === 0 ? UNRESTRICTED : this.#stages(allow, 'allow', { ...context, action: 'ALLOW' })),
+    ];
+  }
+
+  /** A stage a policy, in the order in which Envoy tries their rules. */
+  #stages(
+    policies: readonly AuthorizationPolicy[],
+    decision: Stage['decision'],
+    context: RuleContext,
+    also: Cube = [],
+  ): readonly Stage[] {
+    return inOrderOfNames(policies).map((policy) => {
+      const cubes = this.#rulesOf(policy, context).flatMap((rule) => rule.cubes);
+      return {
+        decision,
+        cause: causeOf(refOf(policy)),
+        cubes: also.length === 0 ? cubes : cubes.map((cube) => [...cube, ...also]),
+      };
+    });
   }
 
   /** Every enforced ALLOW and DENY rule with its own cubes; none for a port whose bytes cannot be read. */
@@ -140,15 +184,26 @@ export class AccessCompiler {
   }
 
   /** Refusals by the handshake: no certificate, a foreign one, or (with mutual TLS off) any. */
-  #peerCubes(mode: EffectiveMtlsMode): readonly Cube[] {
+  #peerStages({ mode, modeBy }: PortSetup): readonly Stage[] {
     const present = this.#identity(['*']);
-    if (mode === 'DISABLE') return [[{ atom: present, negated: false }]];
+    const byMode = (negated: boolean): Stage => ({
+      decision: 'deny',
+      cause: modeBy === undefined ? `mutual TLS is ${mode}` : causeOf(modeBy),
+      cubes: [[{ atom: present, negated }]],
+    });
+    if (mode === 'DISABLE') return [byMode(false)];
     const accepted = this.#identity(acceptedTrustDomains(this.#settings));
-    const foreign: Cube = [
-      { atom: present, negated: false },
-      { atom: accepted, negated: true },
-    ];
-    return mode === 'STRICT' ? [[{ atom: present, negated: true }], foreign] : [foreign];
+    const foreign: Stage = {
+      decision: 'deny',
+      cause: 'the trust domain is not accepted',
+      cubes: [
+        [
+          { atom: present, negated: false },
+          { atom: accepted, negated: true },
+        ],
+      ],
+    };
+    return mode === 'STRICT' ? [byMode(true), foreign] : [foreign];
   }
 
   #identity(trustDomains: readonly string[]): Literal['atom'] {
@@ -156,7 +211,7 @@ export class AccessCompiler {
       { kind: 'text', name: 'principal' },
       trustDomains.map((value) =>
         this.#atoms.value(
-          `principal trustDomain ${value}`,
+          trustDomainKey(value),
           value === '*' ? 'any identity' : `any identity of trust domain \`${value}\``,
           () => trustDomainPatterns(value),
         ),
@@ -164,19 +219,28 @@ export class AccessCompiler {
     );
   }
 
-  #customCubes(policies: readonly AuthorizationPolicy[], port: number, tcp: boolean): readonly Cube[] {
-    const context = { port, tcp, trustDomains: this.#trustDomains };
-    return customStages(policies, this.#settings, context).flatMap(({ name, provider }) => {
+  #customStages(
+    policies: readonly AuthorizationPolicy[],
+    context: { readonly port: number; readonly tcp: boolean },
+  ): readonly Stage[] {
+    const clauses = { ...context, trustDomains: this.#trustDomains };
+    return customStages(policies, this.#settings, clauses).flatMap(({ name, provider }) => {
       const refused: Cube =
         provider === undefined
           ? []
           : [{ atom: this.#atoms.intern({ kind: 'verdict', provider: name }, []), negated: false }];
-      return policies
-        .filter((policy) => (policy.spec.provider?.name ?? '') === name)
-        .flatMap((policy) => this.#rulesOf(policy, { action: 'CUSTOM', port, tcp }).flatMap((rule) => rule.cubes))
-        .map((cube) => [...cube, ...refused]);
+      const own = policies.filter((policy) => (policy.spec.provider?.name ?? '') === name);
+      return this.#stages(own, 'deny', { ...context, action: 'CUSTOM' }, refused);
     });
   }
+}
+
+const UNRESTRICTED = openTo('no ALLOW policy applies');
+
+function inOrderOfNames(policies: readonly AuthorizationPolicy[]): readonly AuthorizationPolicy[] {
+  if (policies.length < 2) return policies;
+  const named = policies.map((policy) => ({ policy, name: ruleName(refOf(policy)) }));
+  return named.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ policy }) => policy);
 }
 
 const PORT_NAMES = new WeakMap<AuthorizationPolicy, boolean>();

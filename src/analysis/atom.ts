@@ -48,6 +48,11 @@ export interface Literal {
   readonly negated: boolean;
 }
 
+/** Key of the value that all identities of a trust domain match. */
+export function trustDomainKey(domain: string): string {
+  return `principal trustDomain ${domain}`;
+}
+
 export class AtomTable {
   readonly #atoms = new Map<string, Atom>();
   readonly #values = new Map<string, ValuePattern>();

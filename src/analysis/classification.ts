@@ -7,7 +7,7 @@ import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { parseIpBlock, blockContains } from '../policy/ip-address.ts';
 import { queryOf } from '../policy/path-normalization.ts';
 import { RequestView, type RequestAttributes } from '../policy/request-view.ts';
-import type { Result, Walk } from './joint-walk.ts';
+import type { Change, Result, Walk } from './joint-walk.ts';
 import type { ClassLevel, Level } from './level.ts';
 import { NUL } from './linear-pattern.ts';
 import { hitsOf } from './pattern-match.ts';
@@ -28,7 +28,7 @@ export function readForClasses(
 }
 
 /** Where the diagram leads for one request; `none` where the sides agree. */
-export function resultFor(walk: Walk, request: ClassifiedRequest): 'allowed' | 'denied' | 'none' {
+export function resultFor(walk: Walk, request: ClassifiedRequest): Change | 'none' {
   let result: Result | undefined = walk.root;
   while (result?.kind === 'branch') {
     const level = walk.levels[result.level];

@@ -12,13 +12,14 @@ import { invariant } from '../core/invariant.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
-import type { EffectiveMtlsMode } from '../policy/peer-authentication.ts';
-import type { AccessProgram, PortSetup, Traffic } from './access-program.ts';
+import { acceptedTrustDomains } from '../policy/peer-names.ts';
+import { causeOf, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
-import type { Finding, FindingTarget } from './finding.ts';
+import type { Finding, FindingKind } from './finding.ts';
+import { destinationOf, hostOf, targetOf } from './finding-target.ts';
 import { joinClasses, mergeFindings } from './finding-merge.ts';
 import { hypotheticalSubjects, undeclaredSubjects } from './hypothetical-subjects.ts';
-import { walkJointly, type Walk } from './joint-walk.ts';
+import { walkJointly, type Change, type Walk, type WalkOptions } from './joint-walk.ts';
 import { LevelFactory } from './level.ts';
 import {
   bareProgram,
@@ -28,6 +29,7 @@ import {
   type SideDecision,
   type Subject,
 } from './mesh-side.ts';
+import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
 import { reachabilityFindings } from './reachability.ts';
 import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
@@ -56,6 +58,11 @@ export interface DiffOptions {
   readonly identities?: 'istio' | 'spiffe';
   /** No more classes than this are listed per pair of programs. @defaultValue 200 */
   readonly regionsMax?: number;
+  /**
+   * Also the requests whose outcome stays and that another policy decides now (`same-outcome`). A policy that is renamed
+   * or split is reported then. @defaultValue false
+   */
+  readonly sameOutcome?: boolean;
   /** Only these servers are compared, `namespace/workload`. @defaultValue all, and those that only selectors name */
   readonly workloads?: ReadonlySet<string>;
 }
@@ -104,6 +111,7 @@ class Comparison {
   readonly #undecided = new UndecidedList();
   readonly #principals: readonly string[];
   readonly #workloads: ReadonlySet<string> | undefined;
+  readonly #sameOutcome: boolean;
   readonly #findings: Finding[] = [];
   #cut = false;
 
@@ -115,10 +123,12 @@ class Comparison {
     const foreign = before.settings.caTrustDomains.length + after.settings.caTrustDomains.length > 0;
     this.#normalization = stricter(before.settings.pathNormalization, after.settings.pathNormalization);
     const identities = options.identities ?? (foreign ? 'spiffe' : 'istio');
-    this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities });
+    const trustDomains = [before, after].flatMap(({ settings }) => acceptedTrustDomains(settings));
+    this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
     this.#principals = principalsOf(after).slice(0, PRINCIPALS_MAX);
     this.#workloads = options.workloads;
+    this.#sameOutcome = options.sameOutcome === true;
   }
 
   run(): PolicyDiff {
@@ -167,7 +177,13 @@ class Comparison {
       after: pair.after === undefined ? NONE : this.#after.select(pair.after),
     };
     for (const port of this.#ports(pair, selected)) {
-      this.#compareModes(pair, port);
+      this.#findings.push(
+        ...modeFindings(
+          { side: this.#before, subject: pair.before },
+          { side: this.#after, subject: pair.after },
+          port.port,
+        ),
+      );
       for (const traffic of TRAFFICS) this.#comparePort(pair, selected, port, traffic);
     }
   }
@@ -198,39 +214,40 @@ class Comparison {
       before: this.#before.setup(before ?? NOBODY, port.port, port.before),
       after: this.#after.setup(after ?? NOBODY, port.port, port.after),
     };
-    const bare = { before: bareProgram(before), after: bareProgram(after) };
-    const key = {
-      before:
-        bare.before === undefined ? this.#before.programKey(selected.before, setups.before, traffic) : bareKey(before),
-      after: bare.after === undefined ? this.#after.programKey(selected.after, setups.after, traffic) : bareKey(after),
+    const ports = {
+      before: { side: this.#before, subject: before, selected: selected.before, setup: setups.before, traffic },
+      after: { side: this.#after, subject: after, selected: selected.after, setup: setups.after, traffic },
     };
+    this.#comparePrograms(ports, 'outcomes');
+    if (this.#sameOutcome) this.#comparePrograms(ports, 'causes');
+  }
+
+  #comparePrograms(ports: Sides<PortSide>, compare: 'outcomes' | 'causes'): void {
+    const key = { before: keyOf(ports.before, compare), after: keyOf(ports.after, compare) };
     if (key.before === key.after) return;
-    const both = `${traffic}\n${key.before}\n${key.after}`;
+    const { traffic } = ports.after;
+    const both = `${compare} ${traffic}\n${key.before}\n${key.after}`;
     let walked = this.#walks.get(both);
     if (walked === undefined) {
-      walked = this.#walk(
-        traffic,
-        bare.before ?? this.#before.program(key.before, selected.before, setups.before, traffic),
-        bare.after ?? this.#after.program(key.after, selected.after, setups.after, traffic),
-      );
+      const programs = { before: programOf(ports.before, key.before), after: programOf(ports.after, key.after) };
+      walked = this.#walk(programs, { traffic, compare });
       this.#walks.set(both, walked);
     }
     if (typeof walked === 'string') {
-      this.#undecided.add(walked, targetOf(after ?? before ?? NOBODY, port.port));
+      const { subject = ports.before.subject ?? NOBODY, setup } = ports.after;
+      this.#undecided.add(walked, targetOf(subject, setup.port));
       return;
     }
-    const { walk } = walked;
-    const found = walked.regions.map(({ region, text }) =>
-      this.#finding({ before, after }, { region, text, traffic, walk }, setups),
-    );
-    this.#findings.push(...joinClasses(found, walked.cut));
+    const { walk, cut } = walked;
+    const found = walked.regions.map(({ region, text }) => this.#finding(ports, { region, text, walk }));
+    this.#findings.push(...joinClasses(found, cut));
   }
 
   /** The walk, or why there is none. */
-  #walk(traffic: Traffic, before: AccessProgram, after: AccessProgram): Walked | string {
+  #walk({ before, after }: Sides<AccessProgram>, options: WalkOptions): Walked | string {
     let walk: Walk;
     try {
-      walk = walkJointly(before, after, this.#factory, traffic);
+      walk = walkJointly(before, after, this.#factory, options);
     } catch (error) {
       if (error instanceof MeshError && error.code === 'ERR_ANALYSIS_LIMIT') return error.message;
       throw error;
@@ -241,33 +258,21 @@ class Comparison {
   }
 
   #finding(
-    { before, after }: Omit<Pair, 'name'>,
-    found: {
-      readonly region: Region;
-      readonly text: RegionText;
-      readonly traffic: Traffic;
-      readonly walk: Walk;
-    },
-    setups: Sides<PortSetup>,
+    ports: Sides<PortSide>,
+    found: { readonly region: Region; readonly text: RegionText; readonly walk: Walk },
   ): Finding {
-    const { region, text, traffic, walk } = found;
-    const witness = this.#witness(region, walk.levels, {
-      subject: after ?? before ?? NOBODY,
-      port: setups.after.port,
-      traffic,
-    });
-    const decisions = {
-      before: this.#before.decide(before, setups.before, traffic, witness),
-      after: this.#after.decide(after, setups.after, traffic, witness),
-    };
+    const { region, text, walk } = found;
+    const { traffic, setup } = ports.after;
+    const subject = ports.after.subject ?? ports.before.subject ?? NOBODY;
+    const witness = this.#witness(region, walk.levels, { subject, port: setup.port, traffic });
+    const decisions = { before: decisionAt(ports.before, witness), after: decisionAt(ports.after, witness) };
     invariant(
-      decisions.before.decision !== decisions.after.decision &&
-        (decisions.after.decision === 'allow') === (region.change === 'allowed'),
+      changeOf(decisions) === region.change,
       `the walk and the evaluator disagree about ${JSON.stringify(witness)}`,
     );
     return {
-      kind: region.change === 'allowed' ? 'newly-allowed' : 'newly-denied',
-      targets: [targetOf(after ?? before ?? NOBODY, setups.after.port)],
+      kind: KINDS[region.change],
+      targets: [targetOf(subject, setup.port)],
       summary: formatRegion(text),
       requests: text,
       traffic,
@@ -283,100 +288,57 @@ class Comparison {
     to: { readonly subject: Subject; readonly port: number; readonly traffic: Traffic },
   ): Witness {
     const { subject, port, traffic } = to;
-    const { namespace, name, labels } = subject;
-    const number = port === OTHER_PORT ? unusedPort(subject) : port;
     return witnessOf(region, levels, {
-      destination:
-        subject.declared === undefined
-          ? { namespace, labels, port: number }
-          : { namespace, workload: name, port: number },
+      destination: destinationOf(subject, port),
       traffic,
       pathNormalization: this.#normalization,
-      host: subject.declared === undefined ? namespace : name,
+      host: hostOf(subject),
       principals: this.#principals,
     });
   }
+}
 
-  #compareModes({ before, after }: Pair, { port }: PortPair): void {
-    if (before === undefined || after === undefined) return;
-    const number = port === OTHER_PORT ? undefined : port;
-    const modes = { before: modeOf(this.#before, before, number), after: modeOf(this.#after, after, number) };
-    if (modes.before === modes.after) return;
-    const kind = STRENGTH[modes.after] < STRENGTH[modes.before] ? 'mtls-weakened' : 'mtls-strengthened';
-    const { namespace, name, labels } = after;
-    const witness: Witness = {
-      request: {
-        destination: {
-          namespace,
-          ...(after.declared === undefined ? { labels } : { workload: name }),
-          port: port === OTHER_PORT ? unusedPort(after) : port,
-        },
-        source: {},
-        request: { method: 'GET', host: after.declared === undefined ? namespace : name, path: '/' },
-      },
-      verdicts: {},
-    };
-    const decide = (side: MeshSide, subject: Subject): SideDecision => {
-      const protocol = side.ports(subject).get(port) ?? 'unknown';
-      return side.decide(subject, side.setup(subject, port, protocol), 'http', witness);
-    };
-    this.#findings.push({
-      kind,
-      targets: [targetOf(after, port)],
-      summary: `mutual TLS ${modes.before} becomes ${modes.after}`,
-      requests: { caller: 'plaintext callers' },
-      traffic: 'http',
-      witness: witness.request,
-      verdicts: {},
-      before: decide(this.#before, before),
-      after: decide(this.#after, after),
-    });
-  }
+/** One port of one workload on one side. */
+interface PortSide {
+  readonly side: MeshSide;
+  readonly subject: Subject | undefined;
+  readonly selected: SelectedPolicies;
+  readonly setup: PortSetup;
+  readonly traffic: Traffic;
+}
+
+function keyOf({ side, subject, selected, setup, traffic }: PortSide, compare: 'outcomes' | 'causes'): string {
+  if (subject === undefined) return 'absent';
+  return subject.injected ? side.programKey(selected, setup, traffic, compare) : 'bare';
+}
+
+function programOf({ side, subject, selected, setup, traffic }: PortSide, key: string): AccessProgram {
+  return bareProgram(subject) ?? side.program(key, selected, setup, traffic);
+}
+
+function decisionAt({ side, subject, setup, traffic }: PortSide, witness: Witness): SideDecision {
+  return side.decide(subject, setup, traffic, witness);
+}
+
+const KINDS: Readonly<Record<Change, FindingKind>> = {
+  allowed: 'newly-allowed',
+  denied: 'newly-denied',
+  same: 'same-outcome',
+};
+
+/** As the evaluator sees it; nothing where the same policy decides the same. */
+function changeOf({ before, after }: Sides<SideDecision>): Change | undefined {
+  if (before.decision !== after.decision) return after.decision === 'allow' ? 'allowed' : 'denied';
+  const [one, other] = [before, after].map(({ by, reason }) => (by === undefined ? reason : causeOf(by)));
+  return one === other ? undefined : 'same';
 }
 
 const NONE: SelectedPolicies = { policies: [], key: '', portsNamed: new Set() };
-/** A server without a sidecar ends no mutual TLS at all. */
-type ServerMode = EffectiveMtlsMode | 'impossible (no sidecar)';
-
-const STRENGTH: Readonly<Record<ServerMode, number>> = {
-  'impossible (no sidecar)': -1,
-  DISABLE: 0,
-  PERMISSIVE: 1,
-  STRICT: 2,
-};
-
-function modeOf(side: MeshSide, subject: Subject, port: number | undefined): ServerMode {
-  return subject.injected ? side.peers.of(subject, port).mode : 'impossible (no sidecar)';
-}
-
 const NOBODY: Subject = { namespace: '', name: '', labels: {}, injected: false, ports: [], serviceAccount: '' };
-
-function bareKey(subject: Subject | undefined): string {
-  return subject === undefined ? 'closed' : 'open';
-}
-
-function targetOf({ namespace, name, declared }: Subject, port: number): FindingTarget {
-  const otherPorts = port === OTHER_PORT;
-  return {
-    namespace,
-    workload: name,
-    ports: otherPorts ? [] : [port],
-    otherPorts,
-    hypothetical: declared === undefined,
-  };
-}
 
 /** Declared ports first: they make the better witness. */
 function rankPort(port: number): number {
   return port === OTHER_PORT ? Number.MAX_SAFE_INTEGER : port;
-}
-
-const FIRST_UNUSED = 1;
-
-function unusedPort({ ports }: Subject): number {
-  let port = FIRST_UNUSED;
-  while (ports.some(({ number }) => number === port)) port++;
-  return port;
 }
 
 function principalsOf({ settings, workloads }: MeshConfig): readonly string[] {

@@ -13,6 +13,7 @@ const ORDER: readonly Finding['kind'][] = [
   'newly-denied',
   'mtls-strengthened',
   'now-unreachable',
+  'same-outcome',
 ];
 
 /** As many classes with the same causes are listed one by one. */

@@ -13,7 +13,9 @@ export type FindingKind =
   | 'mtls-weakened'
   | 'mtls-strengthened'
   | 'now-reachable'
-  | 'now-unreachable';
+  | 'now-unreachable'
+  /** The decision stays, and another policy makes it. */
+  | 'same-outcome';
 
 export interface FindingTarget {
   readonly namespace: string;

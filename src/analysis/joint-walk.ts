@@ -10,11 +10,18 @@
  * @module
  */
 import { MeshError } from '../core/errors.ts';
-import type { AccessProgram, Cube, Traffic } from './access-program.ts';
+import { UNMATCHED, type AccessProgram, type Cube, type Traffic } from './access-program.ts';
 import type { Atom, Literal } from './atom.ts';
 import type { BooleanLevel, Level, LevelFactory } from './level.ts';
 
-export type Change = 'allowed' | 'denied';
+/** `same`: the decision stays, and another cause makes it; asked for with `causes` only. */
+export type Change = 'allowed' | 'denied' | 'same';
+
+export interface Leaf {
+  readonly kind: 'leaf';
+  readonly id: number;
+  readonly change: Change;
+}
 
 export interface Branch {
   readonly kind: 'branch';
@@ -25,7 +32,7 @@ export interface Branch {
   readonly edges: readonly { readonly classes: readonly number[]; readonly to: Result }[];
 }
 
-export type Result = Branch | { readonly kind: 'leaf'; readonly id: number; readonly change: Change };
+export type Result = Branch | Leaf;
 
 export interface Walk {
   readonly levels: readonly Level[];
@@ -44,54 +51,115 @@ interface Rest {
   readonly next: Rest;
 }
 
+/** What is decided in the end. */
+interface Outcome {
+  readonly id: number;
+  readonly decision: 'allow' | 'deny';
+}
+
+interface Group {
+  readonly outcome: Outcome;
+  readonly rests: readonly Rest[];
+}
+
+/** What is left of a program: groups of cubes, the first that matches decides. */
 interface Side {
-  readonly deny: readonly Rest[];
-  readonly allow: readonly Rest[];
+  readonly groups: readonly Group[];
+  /** What is decided whatever else the request says. */
+  readonly decided: Outcome | undefined;
   readonly key: string;
 }
 
-const DENIED = 'D';
-const ALLOWED = 'A';
-const LEAVES: Readonly<Record<Change, Result>> = {
-  allowed: { kind: 'leaf', id: -1, change: 'allowed' },
-  denied: { kind: 'leaf', id: -2, change: 'denied' },
-};
+export interface WalkOptions {
+  /** @defaultValue `http` */
+  readonly traffic?: Traffic;
+  /**
+   * `outcomes`: where the decisions differ. `causes`: where the decision is the same and its cause another.
+   * @defaultValue `outcomes`
+   */
+  readonly compare?: 'outcomes' | 'causes';
+}
 
 /** No more states than this are visited: some seconds of work. */
 const STATES_MAX = 100_000;
 
 /**
- * Where `after` lets in what `before` refuses (`allowed`), or refuses what it let in (`denied`).
+ * Where `after` lets in what `before` refuses (`allowed`), or refuses what it let in (`denied`); or, where causes are
+ * compared, where both decide alike for another reason (`same`).
  * @throws MeshError `ERR_ANALYSIS_LIMIT` where the rules combine in too many ways
  */
 export function walkJointly(
   before: AccessProgram,
   after: AccessProgram,
   factory: LevelFactory,
-  traffic: Traffic = 'http',
+  { traffic = 'http', compare = 'outcomes' }: WalkOptions = {},
 ): Walk {
-  if (cubesKey(before.deny) === cubesKey(after.deny) && cubesKey(before.allow) === cubesKey(after.allow)) {
-    return { levels: [], root: undefined, states: 0 };
-  }
+  const outcomes = new Outcomes(compare);
+  const [one, two] = [outcomes.groups(before), outcomes.groups(after)];
+  if (cubesKey(one) === cubesKey(two)) return { levels: [], root: undefined, states: 0 };
   const atoms = new Map<number, Atom>();
-  for (const cube of [before, after].flatMap(({ deny, allow }) => [...deny, ...allow])) {
-    for (const { atom } of cube) atoms.set(atom.id, atom);
+  for (const { cubes } of [...one, ...two]) {
+    for (const cube of cubes) for (const { atom } of cube) atoms.set(atom.id, atom);
   }
   const levels = factory.levels([...atoms.values()].sort((a, b) => a.id - b.id));
-  const walker = new Walker(levels, traffic);
-  const root = walker.walk(walker.side(before), walker.side(after));
+  const walker = new Walker(levels, traffic, outcomes);
+  const root = walker.walk(walker.side(one), walker.side(two));
   return { levels, root, states: walker.states };
 }
 
-/** Equal keys: the same cubes, in whatever order. */
-function cubesKey(cubes: readonly Cube[]): string {
-  const keys = cubes.map((cube) =>
-    cube
-      .map(({ atom, negated }) => (negated ? -1 - atom.id : atom.id))
-      .sort((a, b) => a - b)
-      .join('&'),
-  );
-  return `${keys.length === 0 ? 'none' : ''}${[...new Set(keys)].sort().join('|')}`;
+interface CubeGroup {
+  readonly outcome: Outcome;
+  readonly cubes: readonly Cube[];
+}
+
+/** Tells outcomes apart: by decision alone, or by decision and cause. */
+class Outcomes {
+  readonly compare: 'outcomes' | 'causes';
+  readonly #known = new Map<string, Outcome>();
+  /** Of what nothing matches. */
+  readonly unmatched: Outcome;
+
+  constructor(compare: 'outcomes' | 'causes') {
+    this.compare = compare;
+    this.unmatched = this.#of('deny', UNMATCHED);
+  }
+
+  #of(decision: 'allow' | 'deny', cause: string): Outcome {
+    const key = this.compare === 'outcomes' ? decision : `${decision} ${cause}`;
+    let outcome = this.#known.get(key);
+    if (outcome === undefined) {
+      outcome = { id: this.#known.size, decision };
+      this.#known.set(key, outcome);
+    }
+    return outcome;
+  }
+
+  /** Stages that follow each other and decide the same are one group. */
+  groups(program: AccessProgram): readonly CubeGroup[] {
+    const groups: { readonly outcome: Outcome; readonly cubes: Cube[] }[] = [];
+    for (const { decision, cause, cubes } of program) {
+      const outcome = this.#of(decision, cause);
+      const last = groups.at(-1);
+      if (last?.outcome === outcome) last.cubes.push(...cubes);
+      else groups.push({ outcome, cubes: [...cubes] });
+    }
+    return groups;
+  }
+}
+
+/** Equal keys: the same cubes decide the same, in whatever order they stand. */
+function cubesKey(groups: readonly CubeGroup[]): string {
+  return groups
+    .map(({ outcome, cubes }) => {
+      const keys = cubes.map((cube) =>
+        cube
+          .map(({ atom, negated }) => (negated ? -1 - atom.id : atom.id))
+          .sort((a, b) => a - b)
+          .join('&'),
+      );
+      return `${outcome.id}:${keys.length === 0 ? 'none' : ''}${[...new Set(keys)].sort().join('|')}`;
+    })
+    .join(';');
 }
 
 class Walker {
@@ -103,9 +171,12 @@ class Walker {
   readonly #memo = new Map<string, Result | undefined>();
   readonly #always: Rest;
   readonly #answers: Answers;
+  readonly #outcomes: Outcomes;
+  readonly #leaves = new Map<string, Leaf>();
 
-  constructor(levels: readonly Level[], traffic: Traffic) {
+  constructor(levels: readonly Level[], traffic: Traffic, outcomes: Outcomes) {
     this.#levels = levels;
+    this.#outcomes = outcomes;
     levels.forEach((level, index) => this.#levelOf.set(levelKey(level), index));
     const always = { id: 0, level: levels.length, accepts: new Uint8Array(0) };
     this.#always = Object.assign(always, { next: always as Rest });
@@ -116,8 +187,8 @@ class Walker {
     return this.#memo.size;
   }
 
-  side(program: AccessProgram): Side {
-    return this.#side(this.#restsOf(program.deny), this.#restsOf(program.allow));
+  side(groups: readonly CubeGroup[]): Side {
+    return this.#side(groups.map(({ outcome, cubes }) => ({ outcome, rests: this.#restsOf(cubes) })));
   }
 
   #restsOf(cubes: readonly Cube[]): readonly Rest[] {
@@ -174,20 +245,46 @@ class Walker {
     return accepts;
   }
 
-  #side(deny: readonly Rest[], allow: readonly Rest[]): Side {
-    if (allow.length === 0 || deny.includes(this.#always)) return { deny: [], allow: [], key: DENIED };
-    const open = allow.includes(this.#always);
-    if (open && deny.length === 0) return { deny: [], allow: [], key: ALLOWED };
-    const sides = { deny: sorted(deny), allow: open ? [this.#always] : sorted(allow) };
-    const ids = (rests: readonly Rest[]): string => rests.map((rest) => rest.id).join(',');
-    return { ...sides, key: `${ids(sides.deny)}|${ids(sides.allow)}` };
+  /** Without what can decide nothing any more. */
+  #side(groups: readonly Group[]): Side {
+    const left: Group[] = [];
+    // Behind a group that matches everything nothing is asked; what nothing matches is one more outcome.
+    let end = this.#outcomes.unmatched;
+    for (const { outcome, rests } of groups) {
+      if (rests.includes(this.#always)) {
+        end = outcome;
+        break;
+      }
+      const last = left.at(-1);
+      if (rests.length === 0) continue;
+      if (last?.outcome === outcome) left[left.length - 1] = { outcome, rests: [...last.rests, ...rests] };
+      else left.push({ outcome, rests });
+    }
+    while (left.at(-1)?.outcome === end) left.pop();
+    if (left.length === 0) return { groups: left, decided: end, key: `=${end.id}` };
+    const kept = left.map(({ outcome, rests }) => ({ outcome, rests: sorted(rests) }));
+    const key = kept.map(({ outcome, rests }) => `${outcome.id}:${rests.map(({ id }) => id).join(',')}`).join('|');
+    if (end !== this.#outcomes.unmatched) kept.push({ outcome: end, rests: [this.#always] });
+    return { groups: kept, decided: undefined, key: `${key}|=${end.id}` };
+  }
+
+  /** The leaf of two decisions, where it is one that is asked for. */
+  #leaf(before: Outcome, after: Outcome): Leaf | undefined {
+    const change = before.decision === after.decision ? 'same' : after.decision === 'allow' ? 'allowed' : 'denied';
+    if ((change === 'same') !== (this.#outcomes.compare === 'causes')) return undefined;
+    const key = `${before.id}/${after.id}`;
+    let leaf = this.#leaves.get(key);
+    if (leaf === undefined) {
+      leaf = { kind: 'leaf', id: -1 - this.#leaves.size, change };
+      this.#leaves.set(key, leaf);
+    }
+    return leaf;
   }
 
   walk(before: Side, after: Side): Result | undefined {
     if (before.key === after.key) return undefined;
-    if (before.key === DENIED && after.key === ALLOWED) return LEAVES.allowed;
-    if (before.key === ALLOWED && after.key === DENIED) return LEAVES.denied;
-    const sets = [before.deny, before.allow, after.deny, after.allow];
+    if (before.decided !== undefined && after.decided !== undefined) return this.#leaf(before.decided, after.decided);
+    const sets = [...before.groups, ...after.groups].map(({ rests }) => rests);
     let level = this.#levels.length;
     for (const rests of sets) for (const rest of rests) if (rest.level < level) level = rest.level;
     const key = `${before.key}/${after.key}/${this.#answers.key(level)}`;
@@ -229,7 +326,7 @@ class Walker {
 
   /** What is left of a side after one answer. */
   #after(side: Side, level: number, index: number): Side {
-    if (side.key === DENIED || side.key === ALLOWED) return side;
+    if (side.decided !== undefined) return side;
     const step = (rests: readonly Rest[]): readonly Rest[] => {
       const left: Rest[] = [];
       for (const rest of rests) {
@@ -238,7 +335,7 @@ class Walker {
       }
       return left;
     };
-    return this.#side(step(side.deny), step(side.allow));
+    return this.#side(side.groups.map(({ outcome, rests }) => ({ outcome, rests: step(rests) })));
   }
 
   #reduced(level: number, edges: ReadonlyMap<Result | undefined, readonly number[]>): Result | undefined {

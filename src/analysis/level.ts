@@ -10,7 +10,7 @@ import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { invariant } from '../core/invariant.ts';
 import { MeshError } from '../core/errors.ts';
 import { addressClasses } from './address-classes.ts';
-import type { Atom, AddressAttribute, SingleAttribute } from './atom.ts';
+import { trustDomainKey, type Atom, type AddressAttribute, type SingleAttribute } from './atom.ts';
 import { textClasses, type ClassTable } from './class-table.ts';
 import type { ValuePattern } from './linear-pattern.ts';
 import {
@@ -55,6 +55,11 @@ export interface UniverseOptions {
   readonly pathNormalization: PathNormalization;
   /** `istio`: only identities of the shape Istio's own CA issues. `spiffe`: any SPIFFE ID. */
   readonly identities: 'istio' | 'spiffe';
+  /**
+   * Trust domains that some side accepts. Where programs ask for them, callers of others are left out: no handshake lets
+   * them through on either side.
+   */
+  readonly trustDomains?: readonly string[];
 }
 
 const ORDER: readonly string[] = ['verdict', 'principal', 'sni', 'method', 'path', 'host', 'token', 'claim', 'header'];
@@ -94,10 +99,19 @@ export class LevelFactory {
       return atoms.map((atom) => ({ kind: 'boolean', atom, group }));
     }
     const table = attribute.kind === 'address' ? this.#addresses(values) : this.#single(attribute.name, values);
-    const present: readonly LevelClass[] = table.classes;
+    const present = attribute.name === 'principal' ? this.#members(values, table.classes) : table.classes;
     const absent: LevelClass = { hits: new Uint8Array(values.length), unusual: false };
     const classes = ABSENTABLE.has(attribute.name) ? [absent, ...present] : present;
     return [{ kind: 'classes', name: attribute.name, values, classes }];
+  }
+
+  /** Identities that pass a handshake somewhere. */
+  #members(values: readonly ValuePattern[], classes: readonly LevelClass[]): readonly LevelClass[] {
+    const accepted = (this.#options.trustDomains ?? [])
+      .map((domain) => values.findIndex(({ key }) => key === trustDomainKey(domain)))
+      .filter((index) => index >= 0);
+    if (accepted.length === 0) return classes;
+    return classes.filter(({ hits }) => accepted.some((index) => hits[index] === 1));
   }
 
   #single(name: SingleAttribute, values: readonly ValuePattern[]): ClassTable<string> {

@@ -17,8 +17,9 @@ import { compilePeerAuthentication, type CompiledPeerAuthentication } from '../p
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import {
   AccessCompiler,
-  CLOSED,
-  OPEN,
+  causeOf,
+  closedBy,
+  openTo,
   type AccessProgram,
   type PortSetup,
   type RuleCubes,
@@ -170,15 +171,27 @@ export class MeshSide {
   }
 
   setup(subject: Subject, port: number, protocol: ProtocolClass): PortSetup {
-    return { port, protocol, mode: this.peers.of(subject, port === OTHER_PORT ? undefined : port).mode };
+    const { mode, determinedBy } = this.peers.of(subject, port === OTHER_PORT ? undefined : port);
+    return { port, protocol, mode, ...(determinedBy === undefined ? {} : { modeBy: determinedBy }) };
   }
 
-  /** Equal keys (over both sides), equal programs. */
-  programKey(selected: SelectedPolicies, setup: PortSetup, traffic: Traffic): string {
+  /** Equal keys (over both sides), equal programs; `causes`: whose stages have the same causes, too. */
+  programKey(
+    selected: SelectedPolicies,
+    setup: PortSetup,
+    traffic: Traffic,
+    compare: 'outcomes' | 'causes' = 'outcomes',
+  ): string {
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
-    if (pipeline === undefined) return 'closed';
+    if (pipeline === undefined) return 'unreadable';
     const port = selected.portsNamed.size === 0 ? '' : setup.port;
-    return `${selected.key};${setup.mode};${pipeline};${port};${this.#settingsKey}`;
+    const key = `${selected.key};${setup.mode};${pipeline};${port};${this.#settingsKey}`;
+    if (compare === 'outcomes') return key;
+    const { modeBy } = setup;
+    const names = selected.policies
+      .map((policy) => `${this.#keyOf(policy)} ${policy.metadata.namespace}/${policy.metadata.name}`)
+      .sort();
+    return `${key};${modeBy === undefined ? '' : causeOf(modeBy)};${names.join()}`;
   }
 
   program(key: string, { policies }: SelectedPolicies, setup: PortSetup, traffic: Traffic): AccessProgram {
@@ -201,8 +214,8 @@ export class MeshSide {
 
   /** What becomes of a witness here, and by what. */
   decide(subject: Subject | undefined, setup: PortSetup, traffic: Traffic, witness: Witness): SideDecision {
-    if (subject === undefined) return { decision: 'deny', reason: 'the workload does not exist' };
-    if (!subject.injected) return { decision: 'allow', reason: 'no sidecar in front of the workload' };
+    if (subject === undefined) return { decision: 'deny', reason: ABSENT };
+    if (!subject.injected) return { decision: 'allow', reason: BARE };
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
     if (pipeline === undefined) return { decision: 'deny', reason: 'the port speaks HTTP: bytes are refused' };
     return this.#handshake(subject, setup, witness) ?? this.#authorize(subject, setup.port, pipeline, witness);
@@ -275,10 +288,15 @@ function portsNamed(policy: AuthorizationPolicy): readonly number[] {
   return ports;
 }
 
+const ABSENT = 'the workload does not exist';
+const BARE = 'no sidecar in front of the workload';
+const ABSENT_PROGRAM = closedBy(ABSENT);
+const BARE_PROGRAM = openTo(BARE);
+
 /** A subject without a sidecar, or that does not exist, has no policies to ask. */
 export function bareProgram(subject: Subject | undefined): AccessProgram | undefined {
-  if (subject === undefined) return CLOSED;
-  return subject.injected ? undefined : OPEN;
+  if (subject === undefined) return ABSENT_PROGRAM;
+  return subject.injected ? undefined : BARE_PROGRAM;
 }
 
 /** The policies of a namespace, found by one of the labels they ask for. */

@@ -5,7 +5,7 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { SourcePosition } from '../istio/resource.ts';
-import type { Cube, RuleCubes } from './access-program.ts';
+import { CLOSED, type Cube, type RuleCubes } from './access-program.ts';
 import { walkJointly } from './joint-walk.ts';
 import { AccessMap } from './port-access.ts';
 
@@ -49,7 +49,15 @@ function relianceOf(map: AccessMap, rule: RuleCubes): PlaintextPolicy['plaintext
   const identified: Cube = [{ atom: map.anyIdentity, negated: false }];
   const clear: Cube = [{ atom: map.anyIdentity, negated: true }];
   const matches = (without: Cube): boolean =>
-    walkJointly({ deny: [], allow: [] }, { deny: [without], allow: rule.cubes }, map.factory, 'tcp').root !== undefined;
+    walkJointly(
+      CLOSED,
+      [
+        { decision: 'deny', cause: '', cubes: [without] },
+        { decision: 'allow', cause: '', cubes: rule.cubes },
+      ],
+      map.factory,
+      { traffic: 'tcp' },
+    ).root !== undefined;
   if (!matches(identified)) return undefined;
   if (!matches(clear)) return 'only';
   // A DENY rule about everybody loses nothing.

@@ -6,16 +6,18 @@
 import { MeshError } from '../core/errors.ts';
 import { didYouMean } from '../core/suggest.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { normalizePath } from '../policy/path-normalization.ts';
 import {
   CLOSED,
+  openTo,
   type AccessProgram,
   type Cube,
   type PortSetup,
   type RuleCubes,
   type Traffic,
 } from './access-program.ts';
-import { AtomTable, type Atom, type SingleAttribute } from './atom.ts';
+import { AtomTable, trustDomainKey, type Atom, type SingleAttribute } from './atom.ts';
 import { walkJointly, type Walk } from './joint-walk.ts';
 import { LevelFactory } from './level.ts';
 import { literal } from './linear-pattern.ts';
@@ -61,6 +63,7 @@ export class AccessMap {
     this.factory = new LevelFactory({
       pathNormalization: config.settings.pathNormalization,
       identities: config.settings.caTrustDomains.length > 0 ? 'spiffe' : 'istio',
+      trustDomains: acceptedTrustDomains(config.settings),
     });
   }
 
@@ -103,7 +106,7 @@ export class AccessMap {
   allowed(access: PortAccess): Walk {
     const known = this.#walks.get(access.program);
     if (known !== undefined) return known;
-    const walk = walkJointly(CLOSED, access.program, this.factory, access.traffic);
+    const walk = walkJointly(CLOSED, access.program, this.factory, { traffic: access.traffic });
     this.#walks.set(access.program, walk);
     return walk;
   }
@@ -111,9 +114,12 @@ export class AccessMap {
   /** What the port lets in (`allowed`) or refuses (`denied`) within a scope. */
   within(access: PortAccess, scope: RequestScope, side: 'allowed' | 'denied'): Walk {
     const outside = this.#outside(scope);
-    const program = { deny: [...access.program.deny, ...outside], allow: access.program.allow };
-    if (side === 'allowed') return walkJointly(CLOSED, program, this.factory, access.traffic);
-    return walkJointly({ deny: outside, allow: [[]] }, program, this.factory, access.traffic);
+    const scoped = (program: AccessProgram): AccessProgram => [
+      { decision: 'deny', cause: 'outside the scope', cubes: outside },
+      ...program,
+    ];
+    const from = side === 'allowed' ? CLOSED : scoped(openTo(''));
+    return walkJointly(from, scoped(access.program), this.factory, { traffic: access.traffic });
   }
 
   /** Cubes of everything that is not in the scope. */
@@ -139,7 +145,7 @@ export class AccessMap {
 
   /** Whether the caller has proved an identity. */
   get anyIdentity(): Atom {
-    const any = this.#atoms.value('principal trustDomain *', 'any identity', () => [[ANY]]);
+    const any = this.#atoms.value(trustDomainKey('*'), 'any identity', () => [[ANY]]);
     return this.#atoms.intern({ kind: 'text', name: 'principal' }, [any]);
   }
 }

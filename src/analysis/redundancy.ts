@@ -6,7 +6,7 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { SourcePosition } from '../istio/resource.ts';
-import type { AccessProgram, Cube, RuleCubes } from './access-program.ts';
+import { CLOSED, type AccessProgram, type Cube, type RuleCubes } from './access-program.ts';
 import { walkJointly } from './joint-walk.ts';
 import { AccessMap } from './port-access.ts';
 
@@ -24,7 +24,7 @@ export interface RedundantRule {
 }
 
 /** The wider of the two: what is dead there is dead in requests, too. */
-const ANY_TRAFFIC = 'tcp';
+const ANY_TRAFFIC = { traffic: 'tcp' } as const;
 
 interface RuleFacts {
   readonly ref: PolicyRef;
@@ -78,7 +78,7 @@ function judge(
   if (rule.cubes.length === 0 || !canMatch(map, rule.cubes)) return;
   fact.matches = true;
   if (fact.live) return;
-  if (walkJointly(port.program, without(port, rule), map.factory, ANY_TRAFFIC).root !== undefined) {
+  if (walkJointly(port.program, without(port.program, rule), map.factory, ANY_TRAFFIC).root !== undefined) {
     fact.live = true;
     return;
   }
@@ -95,27 +95,22 @@ function judge(
 }
 
 /** The program as it would be if the rule had been left out, its policy still there. */
-function without(
-  port: { readonly program: AccessProgram; readonly rules: readonly RuleCubes[] },
-  rule: RuleCubes,
-): AccessProgram {
-  const left = (action: RuleCubes['action']): readonly Cube[] =>
-    port.rules.filter((each) => each !== rule && each.action === action).flatMap((each) => each.cubes);
-  if (rule.action === 'ALLOW') return { deny: port.program.deny, allow: left('ALLOW') };
-  const all = new Set(port.rules.filter(({ action }) => action === 'DENY').flatMap(({ cubes }) => cubes));
-  return { deny: [...port.program.deny.filter((cube) => !all.has(cube)), ...left('DENY')], allow: port.program.allow };
+function without(program: AccessProgram, rule: RuleCubes): AccessProgram {
+  const gone = new Set(rule.cubes);
+  return program.map((stage) => ({ ...stage, cubes: stage.cubes.filter((cube) => !gone.has(cube)) }));
+}
+
+function letting(cubes: readonly Cube[]): AccessProgram {
+  return [{ decision: 'allow', cause: '', cubes }];
 }
 
 function canMatch(map: AccessMap, cubes: readonly Cube[]): boolean {
-  return walkJointly({ deny: [], allow: [] }, { deny: [], allow: cubes }, map.factory, ANY_TRAFFIC).root !== undefined;
+  return walkJointly(CLOSED, letting(cubes), map.factory, ANY_TRAFFIC).root !== undefined;
 }
 
 /** Whether `wide` matches all that `narrow` matches. */
 function covers(map: AccessMap, wide: readonly Cube[], narrow: readonly Cube[]): boolean {
-  return (
-    walkJointly({ deny: [], allow: wide }, { deny: [], allow: [...wide, ...narrow] }, map.factory, ANY_TRAFFIC).root ===
-    undefined
-  );
+  return walkJointly(letting(wide), letting([...wide, ...narrow]), map.factory, ANY_TRAFFIC).root === undefined;
 }
 
 function verdict(map: AccessMap, { ref, live, matches, shadows }: RuleFacts): readonly RedundantRule[] {

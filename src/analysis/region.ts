@@ -19,7 +19,7 @@ export interface Region {
 }
 
 /**
- * The regions of a walk, at most `max` of each change: where some are left out, none of the other change is, and what is
+ * The regions of a walk, at most `max` of each change: where some are left out, none of another change is, and what is
  * newly allowed is never hidden behind what is newly denied.
  */
 export function regionsOf(walk: Walk, max: number): { readonly regions: readonly Region[]; readonly cut: boolean } {
@@ -27,7 +27,7 @@ export function regionsOf(walk: Walk, max: number): { readonly regions: readonly
   return { regions: found.flatMap(({ regions }) => regions), cut: found.some(({ cut }) => cut) };
 }
 
-const CHANGES: readonly Change[] = ['allowed', 'denied'];
+const CHANGES: readonly Change[] = ['allowed', 'denied', 'same'];
 
 function regionsWith(
   walk: Walk,

@@ -8,13 +8,13 @@ import { AccessCompiler, type PortSetup, type Traffic } from '../../src/analysis
 import { AtomTable } from '../../src/analysis/atom.ts';
 import { readForClasses, resultFor } from '../../src/analysis/classification.ts';
 import { diff } from '../../src/analysis/index.ts';
-import { walkJointly, type Walk } from '../../src/analysis/joint-walk.ts';
+import { walkJointly, type Walk, type WalkOptions } from '../../src/analysis/joint-walk.ts';
 import { LevelFactory } from '../../src/analysis/level.ts';
 import { MeshSide } from '../../src/analysis/mesh-side.ts';
 import type { MeshConfig } from '../../src/istio/index.ts';
 import type { AuthorizationRequest, Json } from '../../src/policy/index.ts';
 import { config, request } from './authorization-worlds.ts';
-import { naiveAuthorize } from './naive-authorization.ts';
+import { naiveAuthorize, type NaiveDecision } from './naive-authorization.ts';
 
 const SEED = Number(process.env['FC_SEED'] ?? 20_261_124);
 const LONG = process.env['MESHPROOF_LONG'] !== undefined;
@@ -99,7 +99,7 @@ function sharedBy(before: MeshConfig): Shared {
 function walkOf(
   { before, after }: { readonly before: MeshConfig; readonly after: MeshConfig },
   port: number,
-  traffic: Traffic,
+  options: WalkOptions & { readonly traffic: Traffic },
 ): Walk & { readonly narrowed: boolean } {
   const { atoms, factory } = sharedBy(before);
   const setup: PortSetup = { port, protocol: 'unknown', mode: 'PERMISSIVE' };
@@ -107,23 +107,32 @@ function walkOf(
     const side = new MeshSide(world, atoms, new Map());
     const subject = side.subject('foo/httpbin');
     const policies = subject === undefined ? [] : side.select(subject).policies;
-    return new AccessCompiler(world.settings, atoms).program(policies, setup, traffic);
+    return new AccessCompiler(world.settings, atoms).program(policies, setup, options.traffic);
   };
-  return { ...walkJointly(program(before), program(after), factory, traffic), narrowed: factory.narrowed };
+  return { ...walkJointly(program(before), program(after), factory, options), narrowed: factory.narrowed };
+}
+
+/** The policy that decides, or that none does. */
+function causeOf(decided: NaiveDecision | undefined): string {
+  return decided?.matched?.replace(/-rule\[\d+\]$/, '') ?? `no policy: ${decided?.decision ?? ''}`;
 }
 
 describe('the exact diff', () => {
   it(`answers as brute force does (seed ${SEED})`, () => {
-    const seen = { allowed: 0, denied: 0, none: 0, raw: 0, badPath: 0 };
+    const seen = { allowed: 0, denied: 0, none: 0, same: 0, raw: 0, badPath: 0 };
     fc.assert(
       fc.property(pair, fc.array(request, { minLength: 20, maxLength: REQUESTS, size: 'max' }), (worlds, asked) => {
         const walks = new Map<string, ReturnType<typeof walkOf>>();
         for (const each of asked.map(realistic)) {
           const { port } = each.destination;
           const traffic = each.request === undefined ? 'tcp' : 'http';
-          const key = `${port} ${traffic}`;
-          const walk = walks.get(key) ?? walkOf(worlds, port, traffic);
-          walks.set(key, walk);
+          const walkFor = (compare: 'outcomes' | 'causes'): ReturnType<typeof walkOf> => {
+            const key = `${port} ${traffic} ${compare}`;
+            const walk = walks.get(key) ?? walkOf(worlds, port, { traffic, compare });
+            walks.set(key, walk);
+            return walk;
+          };
+          const walk = walkFor('outcomes');
           const [before, after] = [worlds.before, worlds.after].map((world) => naiveAuthorize(world, each, answer));
           const read = readForClasses(each, worlds.before.settings.pathNormalization, REFUSING);
           if (read === undefined) {
@@ -136,12 +145,15 @@ describe('the exact diff', () => {
             before?.decision === after?.decision ? 'none' : after?.decision === 'allow' ? 'allowed' : 'denied';
           expect(resultFor(walk, read), JSON.stringify(each)).toBe(expected);
           seen[expected]++;
+          const another = expected === 'none' && causeOf(before) !== causeOf(after) ? 'same' : 'none';
+          expect(resultFor(walkFor('causes'), read), JSON.stringify(each)).toBe(another);
+          if (another === 'same') seen.same++;
           if (traffic === 'tcp') seen.raw++;
         }
       }),
       { numRuns: PAIRS, seed: SEED, endOnFailure: true },
     );
-    for (const kind of ['allowed', 'denied', 'none', 'raw', 'badPath'] as const)
+    for (const kind of ['allowed', 'denied', 'none', 'same', 'raw', 'badPath'] as const)
       expect(seen[kind], kind).toBeGreaterThan(5);
   });
 

@@ -32,6 +32,7 @@ export const HEADINGS: Readonly<Record<FindingKind, string>> = {
   'newly-denied': 'Newly denied',
   'mtls-strengthened': 'Mutual TLS strengthened',
   'now-unreachable': 'Now unreachable',
+  'same-outcome': 'Same outcome by another policy',
 };
 
 const WIDENING: ReadonlySet<FindingKind> = new Set(['newly-allowed', 'mtls-weakened']);
@@ -185,6 +186,7 @@ const SEVERITY: Readonly<Record<FindingKind, readonly ['error' | 'warning' | 'no
   'newly-denied': ['warning', '4.0'],
   'mtls-strengthened': ['note', '1.0'],
   'now-unreachable': ['warning', '4.0'],
+  'same-outcome': ['note', '0.0'],
 };
 
 /** SARIF 2.1.0, for code scanning. */

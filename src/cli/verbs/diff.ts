@@ -16,6 +16,7 @@ interface DiffVerbOptions {
   readonly failOn: 'widened' | 'any' | 'never';
   readonly output: 'table' | 'wide' | 'json' | 'yaml' | 'markdown' | 'sarif';
   readonly replay?: boolean;
+  readonly sameOutcome?: boolean;
   readonly identities?: 'istio' | 'spiffe';
 }
 
@@ -42,6 +43,7 @@ export function diffVerb(program: Command): void {
         .choices(['widened', 'any', 'never'])
         .default('widened'),
     )
+    .option('--same-outcome', 'list also what keeps its outcome and is decided by another policy')
     .option('--replay', 'send every witness over real mutual TLS, before and after')
     .addOption(
       new Option('--identities <shape>', "callers: of the shape Istio's CA issues, or any SPIFFE ID").choices([
@@ -63,7 +65,8 @@ export function diffVerb(program: Command): void {
 async function compare(before: string, after: string, options: DiffVerbOptions): Promise<number> {
   const shared = options.with ?? [];
   const [one, two] = [await loadConfiguration(before, shared), await loadConfiguration(after, shared)];
-  const diffOptions: DiffOptions = options.identities === undefined ? {} : { identities: options.identities };
+  const { identities, sameOutcome = false } = options;
+  const diffOptions: DiffOptions = { sameOutcome, ...(identities === undefined ? {} : { identities }) };
   const found: ReportedDiff = diff(one, two, diffOptions);
   const reported = options.replay === true ? await replayed(found, one, two) : found;
   process.stdout.write(render(reported, options.output));
