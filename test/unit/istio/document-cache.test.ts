@@ -42,7 +42,10 @@ describe('a text of several documents', () => {
   });
 
   it('has faults where they are', () => {
-    const { issues, objects } = readYaml({ origin: 'f.yaml', text: `${policy('a')}---\nkind: a: b\n---\n${policy('b')}` });
+    const { issues, objects } = readYaml({
+      origin: 'f.yaml',
+      text: `${policy('a')}---\nkind: a: b\n---\n${policy('b')}`,
+    });
     expect(issues[0]).toMatchObject({ file: 'f.yaml', line: 8 });
     expect(objects).toHaveLength(2);
   });
