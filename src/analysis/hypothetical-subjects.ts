@@ -6,6 +6,7 @@
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { targetsOf } from '../policy/policy-attachment.ts';
 import type { MeshSide, Subject } from './mesh-side.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -25,11 +26,12 @@ export function hypotheticalSubjects(configs: readonly MeshConfig[]): readonly S
 }
 
 /** Stands for every namespace that has no policies of its own. */
-const ANOTHER_NAMESPACE = 'another-namespace';
+export const ANOTHER_NAMESPACE = 'another-namespace';
 
 /**
  * Beside declared workloads: what a policy that was added, removed or changed selects although nothing declared has
- * those labels there. A policy of the root namespace reaches into namespaces that nobody has declared yet.
+ * those labels there. A policy without a selector guards whatever is deployed into its namespace next, and one of the root
+ * namespace reaches into namespaces that nobody has declared yet.
  */
 export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly Subject[] {
   const known = [before, after].map(({ config }) => new Set(config.authorizationPolicies.map(policyText)));
@@ -40,7 +42,8 @@ export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly 
       if (known[1 - i]?.has(policyText(policy)) === true) continue;
       const { metadata, spec } = policy;
       const root = metadata.namespace === side.config.settings.rootNamespace;
-      if (!root && !unselected.has(policy)) continue;
+      const unselective = Object.keys(spec.selector?.matchLabels ?? {}).length === 0 && targetsOf(policy).length === 0;
+      if (!root && !unselective && !unselected.has(policy)) continue;
       const made = subject(root ? ANOTHER_NAMESPACE : metadata.namespace, spec.selector?.matchLabels ?? {});
       subjects.set(`${made.namespace}/${made.name}`, made);
     }

@@ -26,6 +26,7 @@ import {
   type Traffic,
 } from './access-program.ts';
 import type { AtomTable } from './atom.ts';
+import type { UnmatchedPolicies } from './nearest-policy.ts';
 import type { Witness } from './witness.ts';
 
 /** A workload, or what only selectors say of one. */
@@ -40,6 +41,8 @@ export interface SideDecision {
   readonly reason: string;
   readonly by?: PolicyRef;
   readonly at?: SourcePosition;
+  /** Where no ALLOW policy matched: where to look. */
+  readonly unmatched?: UnmatchedPolicies;
 }
 
 export interface SelectedPolicies {
