@@ -26,8 +26,8 @@ export interface WitnessFrame {
   readonly pathNormalization: PathNormalization;
   /** Host header where nothing depends on it. */
   readonly host: string;
-  /** Identities to choose from first; the set has them all, the list a few. */
-  readonly principals: { readonly all: ReadonlySet<string>; readonly few: readonly string[] };
+  /** Identities to choose from first; the set has them all, the list a few, and one is there in any mesh. */
+  readonly principals: { readonly all: ReadonlySet<string>; readonly few: readonly string[]; readonly one: string };
 }
 
 /** As many identities are tried where a class is not one identity. */
@@ -38,7 +38,8 @@ export function familiarPrincipals({ settings, workloads }: MeshConfig): Witness
   const all = new Set(
     workloads.map(({ namespace, serviceAccount }) => `${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`),
   );
-  return { all, few: [...all].slice(0, PRINCIPALS_MAX) };
+  const few = [...all].slice(0, PRINCIPALS_MAX);
+  return { all, few, one: few[0] ?? `${settings.trustDomain}/ns/default/sa/default` };
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
@@ -123,9 +124,12 @@ class Draft {
   finish(): Witness {
     const { destination, traffic } = this.#frame;
     const text = (name: string): string | undefined => this.#texts.get(name);
-    const [principal, ip, remoteIp] = [text('principal'), text('source.ip'), text('remote.ip')];
+    const [ip, remoteIp] = [text('source.ip'), text('remote.ip')];
     const destinationIp = text('destination.ip');
     const sni = text('sni');
+    // A request shows a server name only where mutual TLS was spoken.
+    const principal =
+      text('principal') ?? (sni !== undefined && traffic === 'http' ? this.#frame.principals.one : undefined);
     return {
       request: {
         destination: { ...destination, ...(destinationIp === undefined ? {} : { ip: destinationIp }) },
