@@ -112,13 +112,15 @@ export function blastRadius(
   if (!(hopsMax >= 1)) throw new MeshError('ERR_REQUEST_INVALID', 'the number of hops is at least 1');
   const next = new Map<string, Set<string>>();
   for (const { from, to } of connectivityMap(config)) next.set(from, (next.get(from) ?? new Set()).add(to));
+  // Nobody has to show an identity: whoever has one may do all that a caller without one may.
+  const open = next.get(OUTSIDE) ?? new Set<string>();
   const found = new Map<string, Hop>();
   let frontier: readonly Hop[] = [{ workload: stolen, hops: 0, path: [stolen] }];
   while (frontier.length > 0) {
     frontier = frontier.flatMap(({ workload, hops, path }) =>
       hops >= hopsMax
         ? []
-        : [...(next.get(workload) ?? [])].flatMap((to) => {
+        : [...new Set([...(next.get(workload) ?? []), ...open])].flatMap((to) => {
             if (to === stolen || found.has(to)) return [];
             const hop: Hop = { workload: to, hops: hops + 1, path: [...path, to] };
             found.set(to, hop);

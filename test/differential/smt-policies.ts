@@ -241,7 +241,7 @@ const address = (name: string): readonly string[] => [
   `(declare-const ${name}6 Bool) (declare-const ${name}v4 (_ BitVec 32)) (declare-const ${name}v6 (_ BitVec 128))`,
 ];
 
-/** Realisable requests, as far as the vocabularies of the generators can tell them apart. */
+/** Realisable requests, as far as the vocabularies of the generators can tell them apart; templates take no `[`. */
 export const UNIVERSE: string = [
   '(declare-const authenticated Bool) (declare-const named Bool) (declare-const http Bool) (declare-const port Int)',
   '(declare-const principal String) (declare-const method String) (declare-const path String)',
@@ -254,7 +254,7 @@ export const UNIVERSE: string = [
   `(assert ${inside('principal', `(re.++ (re.+ ${LOWER}) ${re('/ns/')} (re.+ ${LOWER}) ${re('/sa/')} (re.+ ${LOWER}))`)})`,
   `(define-fun accepted () Bool ${some(TRUST_DOMAINS.map((td) => inside('principal', `(re.++ ${re(`${td}/`)} ${any})`)))})`,
   `(assert ${inside('method', '(re.+ (re.range "A" "Z"))')})`,
-  `(assert ${inside('path', `(re.++ ${re('/')} (re.* (re.union ${LOWER} ${re('/')})))`)})`,
+  `(assert ${inside('path', `(re.++ ${re('/')} (re.* (re.union ${LOWER} ${re('/')} ${re('[')})))`)})`,
   `(assert ${inside('host', `(re.+ ${HOST_CHARACTERS})`)})`,
   `(assert ${inside('sni', `(re.+ (re.union ${LOWER} ${re('.')}))`)})`,
   // A plaintext request shows no server name; TLS that is forwarded unopened does.
