@@ -264,7 +264,7 @@ class Comparison {
     const { region, text, walk } = found;
     const { traffic, setup } = ports.after;
     const subject = ports.after.subject ?? ports.before.subject ?? NOBODY;
-    const witness = this.#witness(region, walk.levels, { subject, port: setup.port, traffic });
+    const witness = this.#witness(region, walk, { subject, port: setup.port, traffic });
     const decisions = { before: decisionAt(ports.before, witness), after: decisionAt(ports.after, witness) };
     invariant(
       changeOf(decisions) === region.change,
@@ -284,11 +284,11 @@ class Comparison {
 
   #witness(
     region: Region,
-    levels: Walk['levels'],
+    walk: Walk,
     to: { readonly subject: Subject; readonly port: number; readonly traffic: Traffic },
   ): Witness {
     const { subject, port, traffic } = to;
-    return witnessOf(region, levels, {
+    return witnessOf(region, walk, {
       destination: destinationOf(subject, port),
       traffic,
       pathNormalization: this.#normalization,

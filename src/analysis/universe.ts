@@ -61,7 +61,7 @@ export const HEADER_TEXTS: Universe = {
   accepts: (state) => (state === 2 ? 0 : 2),
 };
 
-/** `issuer`, or `issuer NUL subject`: a validated token has an issuer. */
+/** `issuer`, or `issuer NUL subject`: a token whose issuer some rule asks for. */
 export const TOKEN_TEXTS: Universe = {
   name: 'token',
   start: 0,
@@ -71,6 +71,22 @@ export const TOKEN_TEXTS: Universe = {
     return state === 1 ? 2 : -1;
   },
   accepts: (state) => (state === 0 ? 0 : state === 3 ? 2 : 1),
+};
+
+/**
+ * The same where a rule takes any issuer: it may be empty (` NUL subject`), or missing: `NUL NUL`, and
+ * `NUL NUL NUL subject` where only the subject is there. In
+ * state 4 the issuer is empty, in 5, 7 and 6 there is none.
+ */
+export const ANY_TOKEN_TEXTS: Universe = {
+  name: 'any token',
+  start: 0,
+  kind: (code) => (code === 0 ? 1 : 0),
+  next: (state, kind) => {
+    if (kind === 0) return [1, 1, 3, 3, 3, -1, 6, 6][state] ?? -1;
+    return [4, 2, -1, -1, 5, 7, -1, -1][state] ?? -1;
+  },
+  accepts: (state) => (state === 3 ? 2 : 1),
 };
 
 const UNESCAPED = within(/[A-Za-z0-9\-._~!$%&'()*+,/:;=@[\]]/);

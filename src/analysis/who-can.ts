@@ -79,7 +79,7 @@ export function classesOf(
     ({ namespace, serviceAccount }) => `${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`,
   );
   const classes = regions.map((region) => {
-    const witness = witnessOf(region, walk.levels, {
+    const witness = witnessOf(region, walk, {
       destination: {
         namespace: subject.namespace,
         workload: subject.name,

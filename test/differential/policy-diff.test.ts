@@ -13,6 +13,7 @@ import { LevelFactory } from '../../src/analysis/level.ts';
 import { MeshSide } from '../../src/analysis/mesh-side.ts';
 import type { MeshConfig } from '../../src/istio/index.ts';
 import type { AuthorizationRequest, Json } from '../../src/policy/index.ts';
+import { requestAuthentication } from '../kit/mesh-resources.ts';
 import { config, request } from './authorization-worlds.ts';
 import { naiveAuthorize, type NaiveDecision } from './naive-authorization.ts';
 
@@ -27,9 +28,13 @@ const TRUST_DOMAINS = ['cluster.local', 'old-td', 'new-td', 'other', 'x', 'td', 
 const REFUSING: ReadonlySet<string> = new Set(['authz', 'web']);
 const answer = (provider: string): 'allow' | 'deny' => (REFUSING.has(provider) ? 'deny' : 'allow');
 
+/** Takes every token: what rules make of tokens is asked here, not which tokens are taken. */
+const anyToken = requestAuthentication('foo/any', { jwtRules: [{ jwksUri: 'https://keys.example/any' }] });
+
 /** Two configurations that share most policies: some are dropped, some added, some moved to the other's place. */
 const light = config.map((world) => ({
   ...world,
+  requestAuthentications: [anyToken],
   authorizationPolicies: world.authorizationPolicies.map((policy) => ({
     ...policy,
     spec: { ...policy.spec, rules: (policy.spec.rules ?? []).slice(0, RULES_MAX) },
@@ -106,8 +111,8 @@ function walkOf(
   const program = (world: MeshConfig): ReturnType<AccessCompiler['program']> => {
     const side = new MeshSide(world, atoms, new Map());
     const subject = side.subject('foo/httpbin');
-    const policies = subject === undefined ? [] : side.select(subject).policies;
-    return new AccessCompiler(world.settings, atoms).program(policies, setup, options.traffic);
+    const { policies, tokens } = subject === undefined ? { policies: [] } : side.select(subject);
+    return new AccessCompiler(world.settings, atoms).program(policies, setup, options.traffic, tokens);
   };
   return { ...walkJointly(program(before), program(after), factory, options), narrowed: factory.narrowed };
 }

@@ -1,0 +1,151 @@
+/**
+ * Who may have signed a token, as far as rules tell signers apart.
+ *
+ * Keys in a policy are compared one by one: what they are made of, their id and their algorithm. Keys that are fetched
+ * are known by where they come from alone; other places are taken to serve other keys.
+ * @module
+ */
+import type { JwtRule } from '../istio/request-authentication.ts';
+import { algorithmsOf, fits, keyMaterial, usableKeys, type UsableKey } from '../policy/jwks.ts';
+
+/** The keys one rule verifies tokens with. */
+export type KeySource =
+  /** Fetched: `name` says from where. */
+  | { readonly kind: 'fetched'; readonly name: string }
+  | { readonly kind: 'inline'; readonly keys: readonly SigningKey[]; readonly issuer: string };
+
+/** A key of a policy that tokens can be verified with. */
+export interface SigningKey {
+  readonly key: UsableKey;
+  readonly material: string;
+}
+
+export interface Signer {
+  /** Equal ids, equal signers, on either side of a comparison. */
+  readonly id: string;
+  /** For people: `the keys at https://…`, `key k1`, `nobody`. */
+  readonly label: string;
+  readonly by: SignedBy;
+}
+
+type SignedBy =
+  | { readonly kind: 'nobody' }
+  | { readonly kind: 'fetched'; readonly name: string }
+  /** The token's head names the key id (empty: none) and the algorithm. */
+  | { readonly kind: 'key'; readonly material: string; readonly kid: string; readonly alg: string };
+
+/** Forged, expired, not yet valid, or no token at all: what no rule takes. */
+export const NOBODY: Signer = { id: 'nobody', label: 'nobody (forged or expired)', by: { kind: 'nobody' } };
+
+export function keySourceOf({ jwks = '', jwksUri = '', issuer = '' }: JwtRule): KeySource {
+  if (jwks === '') {
+    return {
+      kind: 'fetched',
+      name: jwksUri === '' ? `the keys of issuer \`${issuer}\`` : `the keys at \`${jwksUri}\``,
+    };
+  }
+  const keys = usableKeys(jwks).filter(isStrong);
+  return { kind: 'inline', issuer, keys: keys.map((key) => ({ key, material: keyMaterial(key) })) };
+}
+
+const RSA_BITS_MIN = 2048;
+const BITS_PER_CHARACTER = 6;
+
+/** Signatures of shorter RSA keys are never taken. */
+function isStrong({ jwk }: UsableKey): boolean {
+  const { kty, n } = jwk;
+  if (kty !== 'RSA' || typeof n !== 'string') return true;
+  // A leading zero byte adds at most one character: every length in use is far from the border.
+  return n.replace(/=+$/, '').length * BITS_PER_CHARACTER >= RSA_BITS_MIN;
+}
+
+/** Equal texts, equal keys. */
+export function keySourceKey(source: KeySource): string {
+  if (source.kind === 'fetched') return source.name;
+  const keys = source.keys.map(({ key, material }) => JSON.stringify([material, key.kid, key.alg]));
+  return [...new Set(keys)].sort().join();
+}
+
+export function verifies(source: KeySource, { by }: Signer): boolean {
+  if (by.kind === 'nobody') return false;
+  if (source.kind === 'fetched') return by.kind === 'fetched' && by.name === source.name;
+  return by.kind === 'key' && source.keys.some(({ key, material }) => material === by.material && fits(key, by));
+}
+
+/**
+ * Every signer that one of the rules takes: of those that all rules treat alike one, the plainest. Nobody is not among
+ * them.
+ */
+export function signersOf(sources: readonly KeySource[]): readonly Signer[] {
+  const known = new Map<string, { readonly first: Signer; readonly labels: string[] }>();
+  for (const signer of [...candidates(sources), ...variants(sources)]) {
+    const vector = sources.map((source) => (verifies(source, signer) ? 1 : 0)).join('');
+    if (!vector.includes('1')) continue;
+    const same = known.get(vector);
+    if (same === undefined) known.set(vector, { first: signer, labels: [signer.label] });
+    else if (signer.by.kind === 'fetched' || sameAsWritten(signer)) same.labels.push(signer.label);
+  }
+  return [...known.values()].map(({ first, labels }) => ({ ...first, label: listed([...new Set(labels)]) }));
+}
+
+const LABELS_MAX = 3;
+
+function listed(labels: readonly string[]): string {
+  const more = labels.length - LABELS_MAX;
+  return labels.slice(0, LABELS_MAX).join(' or ') + (more > 0 ? ` or ${more} more` : '');
+}
+
+const VARIANT = ', ';
+
+function sameAsWritten({ label }: Signer): boolean {
+  return !label.includes(VARIANT);
+}
+
+/** As the rules write them. */
+function candidates(sources: readonly KeySource[]): readonly Signer[] {
+  return sources.flatMap((source): readonly Signer[] =>
+    source.kind === 'fetched'
+      ? [{ id: source.name, label: source.name, by: { kind: 'fetched', name: source.name } }]
+      : source.keys.map(({ key, material }) => {
+          const alg = key.alg === '' ? (algorithmsOf(key)[0] ?? '') : key.alg;
+          return signerBy({ material, kid: key.kid, alg }, nameOf(source.issuer, key, material));
+        }),
+  );
+}
+
+function nameOf(issuer: string, { kid }: UsableKey, material: string): string {
+  return kid === '' ? `the key ${fingerprint(material)} of issuer \`${issuer}\`` : `key \`${kid}\``;
+}
+
+function signerBy(by: Omit<Extract<SignedBy, { kind: 'key' }>, 'kind'>, label: string): Signer {
+  const { material, kid, alg } = by;
+  return { id: `key ${fingerprint(material)} ${kid} ${alg}`, label, by: { kind: 'key', ...by } };
+}
+
+/** The same keys, with another key id in the token's head or by another algorithm. */
+function variants(sources: readonly KeySource[]): readonly Signer[] {
+  const inline = sources.flatMap((source) =>
+    source.kind === 'inline' ? source.keys.map((key) => ({ ...key, source })) : [],
+  );
+  return inline.flatMap(({ key, material, source }) => {
+    const kids = ['', ...inline.filter((each) => each.material === material).map((each) => each.key.kid)];
+    const name = nameOf(source.issuer, key, material);
+    return [...new Set(kids)].flatMap((kid) =>
+      algorithmsOf(key).map((alg) => {
+        const id =
+          kid === key.kid ? '' : kid === '' ? `${VARIANT}without a key id` : `${VARIANT}with key id \`${kid}\``;
+        return signerBy({ material, kid, alg }, `${name}${id}${VARIANT}${alg}`);
+      }),
+    );
+  });
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** A short name of a key that gives nothing away of a secret one. FNV-1a, 32 bits. */
+function fingerprint(material: string): string {
+  let hash = FNV_OFFSET;
+  for (let i = 0; i < material.length; i++) hash = Math.imul(hash ^ material.charCodeAt(i), FNV_PRIME);
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}
