@@ -15,7 +15,7 @@ import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { causeOf, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
-import type { Finding, FindingKind } from './finding.ts';
+import { tokenText, type Finding, type FindingKind } from './finding.ts';
 import { destinationOf, hostOf, targetOf } from './finding-target.ts';
 import { joinClasses, mergeFindings } from './finding-merge.ts';
 import { hypotheticalSubjects, undeclaredSubjects } from './hypothetical-subjects.ts';
@@ -33,6 +33,7 @@ import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
 import { reachabilityFindings } from './reachability.ts';
 import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
+import { tokenObstacle } from './token-obstacles.ts';
 import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { witnessOf, type Witness } from './witness.ts';
 
@@ -245,6 +246,8 @@ class Comparison {
 
   /** The walk, or why there is none. */
   #walk({ before, after }: Sides<AccessProgram>, options: WalkOptions): Walked | string {
+    const obstacle = tokenObstacle(before, after);
+    if (obstacle !== undefined) return obstacle;
     let walk: Walk;
     try {
       walk = walkJointly(before, after, this.#factory, options);
@@ -278,6 +281,7 @@ class Comparison {
       traffic,
       witness: witness.request,
       verdicts: witness.verdicts,
+      ...(witness.token === undefined ? {} : { token: tokenText(witness.token) }),
       ...decisions,
     };
   }

@@ -6,6 +6,8 @@ import type { AuthorizationRequest } from '../policy/request.ts';
 import type { Traffic } from './access-program.ts';
 import type { SideDecision } from './mesh-side.ts';
 import type { RegionText } from './region.ts';
+import type { WitnessToken } from './token-model.ts';
+import type { TokenLocation } from './token-rules.ts';
 
 export type FindingKind =
   | 'newly-allowed'
@@ -46,6 +48,20 @@ export interface Finding {
   readonly witness: AuthorizationRequest;
   /** How external authorizers have to answer for the witness to tell the sides apart. */
   readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
+  /** How the witness's token travels and who signed it; absent where it has none. */
+  readonly token?: FindingToken;
   readonly before: SideDecision;
   readonly after: SideDecision;
+}
+
+export interface FindingToken {
+  readonly location: TokenLocation;
+  /** Equal ids, equal signers. */
+  readonly signer: string;
+  /** In words: `the keys at https://…`, `nobody (forged or expired)`. */
+  readonly signedBy: string;
+}
+
+export function tokenText({ location, signer }: WitnessToken): FindingToken {
+  return { location, signer: signer.id, signedBy: signer.label };
 }

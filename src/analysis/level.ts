@@ -13,9 +13,8 @@ import { addressClasses } from './address-classes.ts';
 import { trustDomainKey, type Atom, type AddressAttribute, type SingleAttribute, type TokenAttribute } from './atom.ts';
 import { textClasses, type ClassTable } from './class-table.ts';
 import type { ValuePattern } from './linear-pattern.ts';
-import { takesAnyIssuer, takingClass, type WalkTokens } from './token-model.ts';
+import { takingClass, type WalkTokens } from './token-model.ts';
 import {
-  ANY_TOKEN_TEXTS,
   CLAIM_TEXTS,
   HEADER_TEXTS,
   HOST_TEXTS,
@@ -110,8 +109,7 @@ export class LevelFactory {
 
   /** Where both sides take the same tokens, those that some rule is for. */
   #tokens(values: readonly ValuePattern[], tokens: WalkTokens): ClassLevel {
-    const universe = takesAnyIssuer(tokens) ? ANY_TOKEN_TEXTS : TOKEN_TEXTS;
-    const classes = [absence(values), ...this.#table(universe, values).classes];
+    const classes = [absence(values), ...this.#table(TOKEN_TEXTS, values).classes];
     const level: ClassLevel = { kind: 'classes', name: 'token', values, classes };
     if (tokens.kind !== 'alike') return level;
     const good = (index: number): boolean => index === 0 || takingClass(tokens.taking, level, index).length > 0;

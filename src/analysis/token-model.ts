@@ -125,14 +125,6 @@ export function askedOfTokens(atoms: Iterable<Atom>, tokens: WalkTokens): readon
   return names ? more : [...more, tokens.present];
 }
 
-/** Whether some rule does not ask for the issuer: then a token may name none. */
-export function takesAnyIssuer(tokens: WalkTokens): boolean {
-  if (tokens.kind === 'unseen') return false;
-  return tokens.kind === 'alike'
-    ? tokens.taking.some(({ issuer }) => issuer === undefined)
-    : tokens.rules.some(({ issuer }) => issuer === '');
-}
-
 /** The rules that can take a token of a class: those for its issuer. None for the class of requests without one. */
 export function takingClass(
   taking: readonly TakingRule[],
