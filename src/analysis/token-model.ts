@@ -247,7 +247,8 @@ class Apart {
   }
 
   #placesOf(rules: readonly TokenRule[]): readonly ReadPlace[] {
-    const all = new Map(rules.flatMap(({ locations }) => locations).map((each) => [locationKey(each), each]));
+    const written = rules.flatMap(({ locations }) => locations);
+    const all = new Map([...written, ...twofold(written)].map((each) => [locationKey(each), each]));
     const alike = new Map<
       string,
       { readonly locations: TokenLocation[]; readonly reads: Map<TokenRule, 'token' | 'garbage'> }
@@ -366,6 +367,16 @@ class Apart {
     }
     return cubes;
   }
+}
+
+/** One line in which the prefixes of two rules are found. Of three prefixes `tokenObstacle` knows. */
+function twofold(locations: readonly TokenLocation[]): readonly TokenLocation[] {
+  const headers = locations.filter((each) => each.in === 'header').filter(({ prefix }) => prefix !== '');
+  return headers.flatMap(({ name, prefix }) =>
+    headers
+      .filter((other) => other.name === name && other.prefix !== prefix)
+      .map((other): TokenLocation => ({ in: 'header', name, prefix: prefix + other.prefix })),
+  );
 }
 
 /** The rule a refusal is put down to: the first for the token's issuer, else the first that finds the token. */

@@ -67,6 +67,9 @@ const READ: ReadonlySet<string> = new Set(['iss', 'sub', 'aud']);
 /** What a token can hold: a prefix that ends so may be found within one. */
 const TOKEN_END = /[A-Za-z0-9_.-]$/;
 
+/** One line may hold the prefixes of this many rules. */
+const PREFIXES_MAX = 2;
+
 function placeObstacle(rules: readonly TokenRule[]): string | undefined {
   const locations = rules.flatMap((each) => each.locations);
   for (const place of locations) {
@@ -75,6 +78,9 @@ function placeObstacle(rules: readonly TokenRule[]): string | undefined {
     }
     const others = locations.filter((each) => each.in === 'header' && each.name === place.name);
     const prefixes = new Set(others.map((each) => (each.in === 'header' ? each.prefix : '')));
+    if ([...prefixes].filter((prefix) => prefix !== '').length > PREFIXES_MAX) {
+      return `${PREFIX}header \`${place.name}\` is read after more than ${PREFIXES_MAX} prefixes`;
+    }
     if (prefixes.size > 1 && [...prefixes].some((prefix) => TOKEN_END.test(prefix))) {
       return `${PREFIX}header \`${place.name}\` is read with prefixes that a token may contain`;
     }

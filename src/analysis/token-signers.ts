@@ -122,19 +122,21 @@ function signerBy(by: Omit<Extract<SignedBy, { kind: 'key' }>, 'kind'>, label: s
   return { id: `key ${fingerprint(material)} ${kid} ${alg}`, label, by: { kind: 'key', ...by } };
 }
 
-/** The same keys, with another key id in the token's head or by another algorithm. */
+/** The same keys, with another key id in the token's head, none or one that no rule lists, or by another algorithm. */
 function variants(sources: readonly KeySource[]): readonly Signer[] {
   const inline = sources.flatMap((source) =>
-    source.kind === 'inline' ? source.keys.map((key) => ({ ...key, source })) : [],
+    source.kind === 'inline' ? source.keys.map((key) => ({ ...key, issuer: source.issuer })) : [],
   );
-  return inline.flatMap(({ key, material, source }) => {
-    const kids = ['', ...inline.filter((each) => each.material === material).map((each) => each.key.kid)];
-    const name = nameOf(source.issuer, key, material);
+  const listed = new Set(inline.map(({ key }) => key.kid));
+  let unlisted = 'another-key';
+  while (listed.has(unlisted)) unlisted += '-still';
+  return inline.flatMap(({ key, material, issuer }) => {
+    const kids = ['', unlisted, ...inline.filter((each) => each.material === material).map((each) => each.key.kid)];
+    const name = nameOf(issuer, key, material);
     return [...new Set(kids)].flatMap((kid) =>
       algorithmsOf(key).map((alg) => {
-        const id =
-          kid === key.kid ? '' : kid === '' ? `${VARIANT}without a key id` : `${VARIANT}with key id \`${kid}\``;
-        return signerBy({ material, kid, alg }, `${name}${id}${VARIANT}${alg}`);
+        const id = kid === '' ? 'without a key id' : `with key id \`${kid}\``;
+        return signerBy({ material, kid, alg }, [name, ...(kid === key.kid ? [] : [id]), alg].join(VARIANT));
       }),
     );
   });

@@ -30,8 +30,9 @@ const LONG = process.env['MESHPROOF_LONG'] !== undefined;
 const PAIRS = LONG ? 3000 : 150;
 const REQUESTS = 25;
 
-/** Key pairs by name: three for policies, three that are served, one of a stranger. */
-const NAMES = ['k1', 'k2', 'k3', 'served-a', 'served-b', 'discovered', 'stranger'] as const;
+/** Key pairs by name: three for policies, two at addresses, one that each issuer is known for, one of a stranger. */
+const ISSUERS = ['iss', 'https://i.example', 'i*'] as const;
+const NAMES = ['k1', 'k2', 'k3', 'served-a', 'served-b', ...ISSUERS, 'stranger'] as const;
 type Name = (typeof NAMES)[number];
 const PAIR = new Map<Name, { readonly key: CryptoKey; readonly jwk: JWK }>();
 
@@ -47,8 +48,13 @@ const publicKey = (name: Name): JWK => PAIR.get(name)?.jwk ?? { kty: '' };
 
 const A = 'https://keys.example/a';
 const B = 'https://keys.example/b';
-const source: JwksSource = ({ jwksUri }) =>
-  keySet(publicKey(jwksUri === A ? 'served-a' : jwksUri === B ? 'served-b' : 'discovered'));
+const source: JwksSource = (asked) => keySet(publicKey(servedFor(asked)));
+
+/** Every source serves a key of its own: that is what the analysis takes for granted. */
+function servedFor({ jwksUri, issuer }: { readonly jwksUri?: string; readonly issuer?: string }): Name {
+  if (jwksUri !== undefined) return jwksUri === A ? 'served-a' : 'served-b';
+  return ISSUERS.find((each) => each === issuer) ?? 'stranger';
+}
 
 /** A key of a policy: which, and what it is called there. */
 interface Entry {
@@ -60,7 +66,6 @@ interface Entry {
 /** Rules speak of keys by name until the keys are there. */
 type Draft = Omit<JwtRule, 'jwks'> & { readonly entries?: readonly Entry[] };
 
-const ISSUERS = ['iss', 'https://i.example', 'i*'];
 const entry: fc.Arbitrary<Entry> = fc.record({
   name: fc.constantFrom<Name>('k1', 'k1', 'k2', 'k3'),
   kid: fc.constantFrom('', '', 'one', 'two'),
@@ -76,6 +81,7 @@ const LOCATIONS: readonly Partial<JwtRule>[] = [
   {},
   { fromHeaders: [{ name: 'x-a' }] },
   { fromHeaders: [{ name: 'X-A', prefix: 'T ' }] },
+  { fromHeaders: [{ name: 'x-a', prefix: 'U ' }] },
   { fromHeaders: [{ name: 'authorization', prefix: 'Bearer ' }] },
   { fromParams: ['t'] },
   { fromCookies: ['c'] },
@@ -206,11 +212,14 @@ const token: fc.Arbitrary<Carried> = fc.record({
     { in: 'header', name: 'authorization', prefix: 'Bearer ' },
     { in: 'header', name: 'x-a', prefix: '' },
     { in: 'header', name: 'x-a', prefix: 'T ' },
+    { in: 'header', name: 'x-a', prefix: 'U ' },
+    { in: 'header', name: 'x-a', prefix: 'U T ' },
+    { in: 'header', name: 'x-a', prefix: 'V ' },
     { in: 'parameter', name: 't' },
     { in: 'parameter', name: 'access_token' },
     { in: 'cookie', name: 'c' },
   ),
-  by: fc.constantFrom<Name>('k1', 'k2', 'k3', 'served-a', 'served-a', 'served-b', 'discovered', 'stranger'),
+  by: fc.constantFrom<Name>('k1', 'k2', 'k3', 'served-a', 'served-a', 'served-b', ...ISSUERS, 'stranger'),
   kid: fc.constantFrom('', '', 'one', 'two', 'three'),
   claims: fc
     .record({
@@ -246,7 +255,7 @@ function fitting(plans: readonly Plan[]): fc.Arbitrary<Asked> {
         ...(of.issuer === undefined || but === 0 ? {} : { iss: of.issuer }),
         ...(audience === undefined || but === 1 ? {} : { aud: [audience, ...[given.claims['aud'] ?? []].flat()] }),
       };
-      const by = key?.name ?? (of.jwksUri === A ? 'served-a' : of.jwksUri === B ? 'served-b' : 'discovered');
+      const by = key?.name ?? servedFor(of);
       const { location } = but === 3 ? given : { location: placeOf(of) };
       return {
         path: base.path,
@@ -339,35 +348,38 @@ function diagramSays(walk: Walk, { path, token: of }: Asked, verdict: 'none' | '
   const { tokens } = walk;
   // Where both sides take the same tokens, those that neither takes are refused by both.
   if (tokens.kind !== 'apart' && verdict === 'refused') return 'none';
-  const counts = of !== undefined && (tokens.kind === 'apart' || verdict === 'taken');
-  const place =
-    tokens.kind !== 'apart' || of === undefined
-      ? undefined
-      : tokens.places.find(({ location }) =>
-          tokens.rules.every((each) => readingOf(each.rule, location) === readingOf(each.rule, of.location)),
-        );
-  const signer =
-    tokens.kind !== 'apart' || of === undefined
-      ? undefined
-      : tokens.signers.find((each) =>
-          tokens.rules.every((one) => verifies(one.keys, each.signer) === takes(one.rule, of)),
-        );
-  const unread = tokens.kind === 'apart' && place === undefined;
-  const request = requestOf({ path, ...(counts && !unread ? { auth: { claims: of.claims } } : {}) });
+  const at = tokens.kind === 'apart' && of !== undefined ? placedIn(tokens, of) : undefined;
+  const carries = tokens.kind === 'apart' ? at !== undefined : verdict === 'taken';
+  const request = requestOf({ path, ...(carries && of !== undefined ? { auth: { claims: of.claims } } : {}) });
   const read = readForClasses(request, 'BASE', new Set());
   if (read === undefined) throw new Error('the path is normal');
-  const at = {
-    ...(place === undefined ? {} : { 'token.location': place.value.key }),
-    ...(signer === undefined ? {} : { 'token.signer': signer.value.key }),
+  return resultFor(walk, { ...read, token: at ?? {} });
+}
+
+/** Nothing where no rule finds the token. */
+function placedIn(
+  { places, signers, rules: all }: Extract<Walk['tokens'], { kind: 'apart' }>,
+  of: Carried,
+): { readonly 'token.location': string; readonly 'token.signer'?: string } | undefined {
+  const readings = all.map((each) => readingOf(each.rule, of.location));
+  if (readings.every((reading) => reading === 'nothing')) return undefined;
+  const like = (test: (one: string, other: string) => boolean): (typeof places)[number] | undefined =>
+    places.find(({ location }) => all.every((each, i) => test(readings[i] ?? '', readingOf(each.rule, location))));
+  const exact = like((one, other) => one === other);
+  // What nobody can read is a token that nobody signed.
+  const found = exact ?? like((one, other) => (one === 'nothing') === (other === 'nothing'));
+  if (found === undefined || (exact === undefined && readings.includes('token'))) throw new Error('no such place');
+  const signer = signers.find((each) => all.every((one) => verifies(one.keys, each.signer) === takes(one.rule, of)));
+  return {
+    'token.location': found.value.key,
+    ...(exact === undefined || signer === undefined ? {} : { 'token.signer': signer.value.key }),
   };
-  return resultFor(walk, { ...read, token: at });
 }
 
 /** Whether a rule's keys verify a token, said plainly. */
-function takes({ jwks, jwksUri }: JwtRule, { by, kid }: Carried): boolean {
-  if (jwks === undefined || jwks === '') {
-    return by === (jwksUri === A ? 'served-a' : jwksUri === B ? 'served-b' : 'discovered');
-  }
+function takes(rule: JwtRule, { by, kid }: Carried): boolean {
+  const { jwks } = rule;
+  if (jwks === undefined) return by === servedFor(rule);
   const { keys: set } = JSON.parse(jwks) as { readonly keys: readonly JWK[] };
   return set.some((key) => key.x === publicKey(by).x && (kid === '' || key.kid === undefined || key.kid === kid));
 }
@@ -419,7 +431,7 @@ describe('the exact diff of tokens', () => {
           if (witness.request === undefined || witness.destination.workload === undefined) continue;
           const { path, auth } = witness.request;
           const claims = auth?.claims ?? {};
-          const by = of === undefined ? undefined : signerCalled(of.signer, worlds);
+          const by = of === undefined ? undefined : signerCalled(of.signer);
           const each = {
             path,
             token: of === undefined || by === undefined ? undefined : { location: of.location, ...by, claims },
@@ -441,17 +453,13 @@ describe('the exact diff of tokens', () => {
 });
 
 /** The key pair behind the name that a finding gives a signer. */
-function signerCalled(id: string, worlds: readonly MeshConfig[]): { readonly by: Name; readonly kid: string } {
+function signerCalled(id: string): { readonly by: Name; readonly kid: string } {
   if (id === 'nobody') return { by: 'stranger', kid: '' };
-  const rulesOf = worlds.flatMap(({ requestAuthentications }) =>
-    requestAuthentications.flatMap(({ spec }) => spec.jwtRules ?? []),
-  );
-  const all = rulesOf.flatMap((each) => signersOf([keySourceOf(each)])).concat(signersOf(rulesOf.map(keySourceOf)));
-  const by = all.find((signer) => signer.id === id)?.by;
-  if (by?.kind === 'fetched') {
-    return { by: by.name.includes(A) ? 'served-a' : by.name.includes(B) ? 'served-b' : 'discovered', kid: '' };
-  }
-  const name = NAMES.find((each) => by?.kind === 'key' && by.material.includes(publicKey(each).x ?? '-'));
-  if (by?.kind !== 'key' || name === undefined) throw new Error(`unexpected signer ${id}`);
-  return { by: name, kid: by.kid };
+  const [, print, kid] = /^key ([0-9a-f]{8}) (.*) EdDSA$/.exec(id) ?? [];
+  const idOf = (name: Name): string =>
+    signersOf([keySourceOf({ issuer: '', jwks: keySet(publicKey(name)) })])[0]?.id ?? '';
+  const name = NAMES.find((each) => print !== undefined && idOf(each).startsWith(`key ${print} `));
+  if (name !== undefined) return { by: name, kid: kid ?? '' };
+  const issuer = ISSUERS.find((each) => id === `the keys of issuer \`${each}\``);
+  return { by: issuer ?? (id.includes(A) ? 'served-a' : 'served-b'), kid: '' };
 }
