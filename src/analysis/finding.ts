@@ -55,6 +55,8 @@ export interface Finding {
 }
 
 export interface FindingToken {
+  /** Both sides take the same tokens: any good one will do. */
+  readonly good: boolean;
   readonly location: TokenLocation;
   /** Equal ids, equal signers. */
   readonly signer: string;
@@ -62,6 +64,6 @@ export interface FindingToken {
   readonly signedBy: string;
 }
 
-export function tokenText({ location, signer }: WitnessToken): FindingToken {
-  return { location, signer: signer.id, signedBy: signer.label };
+export function findingToken({ good, location, signer }: WitnessToken): FindingToken {
+  return { good, location, signer: signer.id, signedBy: signer.label };
 }

@@ -17,7 +17,7 @@ export { mutate, type Mutant, type MutationOperator } from './mutate.ts';
 export { diff, diff as semanticDiff } from './diff.ts';
 export type { DiffOptions, PolicyDiff } from './diff.ts';
 export type { Undecided } from './undecided.ts';
-export type { Finding as DiffFinding, FindingKind, FindingTarget } from './finding.ts';
+export type { Finding as DiffFinding, FindingKind, FindingTarget, FindingToken } from './finding.ts';
 export type { SideDecision } from './mesh-side.ts';
 export { forbids, permits, whoCan } from './who-can.ts';
 export type { Assertion, RequestClass, WhoCan } from './who-can.ts';

@@ -21,6 +21,8 @@ import { signersOf, verifies, type Signer } from './token-signers.ts';
 
 /** How a witness's token travels, and who signed it. */
 export interface WitnessToken {
+  /** Both sides take the same tokens: any good one will do. */
+  readonly good: boolean;
   readonly location: TokenLocation;
   readonly signer: Signer;
 }

@@ -79,7 +79,7 @@ function takenBy({ rule, audience }: TakingRule): Pick<ChosenToken, 'audience' |
   const [location] = rule.locations;
   const [signer] = signersOf([rule.keys]);
   invariant(location !== undefined && signer !== undefined, 'a rule that takes tokens has a place and a key for them');
-  return { ...(audience === undefined ? {} : { audience: audience.id }), carried: { location, signer } };
+  return { ...(audience === undefined ? {} : { audience: audience.id }), carried: { good: true, location, signer } };
 }
 
 function audienceAnswers(
@@ -116,7 +116,7 @@ function carriedToken(
     tokens.rules.some((rule) => rule.issuer === texts.issuer && verifies(rule.keys, each)),
   );
   const signer = first === undefined ? (fitting ?? signers[1]) : signers[first];
-  return { ...texts, carried: { location: place.location, signer: signer ?? NOBODY } };
+  return { ...texts, carried: { good: false, location: place.location, signer: signer ?? NOBODY } };
 }
 
 function textsOf({ classes }: ClassLevel, index: number): Pick<ChosenToken, 'issuer' | 'subject'> {
