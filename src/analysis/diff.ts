@@ -35,7 +35,7 @@ import { reachabilityFindings } from './reachability.ts';
 import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
 import { tokenObstacle } from './token-obstacles.ts';
 import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
-import { witnessOf, type Witness } from './witness.ts';
+import { familiarPrincipals, witnessOf, type Witness, type WitnessFrame } from './witness.ts';
 
 export interface PolicyDiff {
   readonly findings: readonly Finding[];
@@ -69,7 +69,6 @@ export interface DiffOptions {
 }
 
 const REGIONS_MAX = 200;
-const PRINCIPALS_MAX = 16;
 
 /** Which requests `after` answers differently from `before`. */
 export function diff(before: MeshConfig, after: MeshConfig, options: DiffOptions = {}): PolicyDiff {
@@ -110,7 +109,7 @@ class Comparison {
   readonly #regionsMax: number;
   readonly #walks = new Map<string, Walked | string>();
   readonly #undecided = new UndecidedList();
-  readonly #principals: readonly string[];
+  readonly #principals: WitnessFrame['principals'];
   readonly #workloads: ReadonlySet<string> | undefined;
   readonly #sameOutcome: boolean;
   readonly #findings: Finding[] = [];
@@ -127,7 +126,7 @@ class Comparison {
     const trustDomains = [before, after].flatMap(({ settings }) => acceptedTrustDomains(settings));
     this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
-    this.#principals = principalsOf(after).slice(0, PRINCIPALS_MAX);
+    this.#principals = familiarPrincipals(after);
     this.#workloads = options.workloads;
     this.#sameOutcome = options.sameOutcome === true;
   }
@@ -343,14 +342,6 @@ const NOBODY: Subject = { namespace: '', name: '', labels: {}, injected: false, 
 /** Declared ports first: they make the better witness. */
 function rankPort(port: number): number {
   return port === OTHER_PORT ? Number.MAX_SAFE_INTEGER : port;
-}
-
-function principalsOf({ settings, workloads }: MeshConfig): readonly string[] {
-  return [
-    ...new Set(
-      workloads.map(({ namespace, serviceAccount }) => `${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`),
-    ),
-  ];
 }
 
 const NORMALIZATIONS: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];

@@ -153,6 +153,11 @@ function describePresent(level: ClassLevel, inside: ReadonlySet<number>, present
   const inverse = cover(terms, outside);
   const any = level.name === 'principal' ? 'any identity' : 'any';
   if (inverse.left.size === 0) return `${any} except ${inverse.labels.join(' or ')}`;
+  const [only] = outside;
+  if (outside.size === 1 && only !== undefined) {
+    const text = describeClass(level, terms, only);
+    if (!text.includes(SUCH_AS)) return `${any} except ${text}`;
+  }
   return describeMixed(level, terms, { inside, outside, direct });
 }
 
@@ -190,6 +195,11 @@ function describeMixed(
   return parts.join(' or ');
 }
 
+const SUCH_AS = ' such as ';
+
+/** More patterns that do not match are no help. */
+const WITHOUT_MAX = 2;
+
 /** One class through the patterns it satisfies and those it does not. */
 function describeClass(level: ClassLevel, terms: readonly Term[], index: number): string {
   const held = terms.filter(({ covers }) => covers.has(index));
@@ -200,7 +210,12 @@ function describeClass(level: ClassLevel, terms: readonly Term[], index: number)
   const [first, ...others] = telling;
   const left = others.reduce((both, { covers }) => intersection(both, covers), first?.covers ?? new Set<number>());
   if (left.size === 1) return labels;
-  return `${labels} such as \`${(level.classes[index]?.witness ?? '').replaceAll(NUL, '/')}\``;
+  const without = terms.filter(({ covers }) => !covers.has(index) && intersection(covers, left).size > 0);
+  const rest = without.reduce((set, { covers }) => difference(set, covers), left);
+  if (labels !== '' && rest.size === 1 && without.length <= WITHOUT_MAX) {
+    return `${labels} without ${without.map(({ label }) => label).join(' or ')}`;
+  }
+  return `${labels}${SUCH_AS}\`${(level.classes[index]?.witness ?? '').replaceAll(NUL, '/')}\``;
 }
 
 /** Patterns that lie within `wanted`, the widest first, and what none of them covers. */

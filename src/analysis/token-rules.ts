@@ -6,9 +6,10 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { JwtRule, RequestAuthentication } from '../istio/request-authentication.ts';
+import { SelectorIndex } from '../istio/selector-index.ts';
 import { extractTokens, locationsOf, MutableRequest, outputHeaders } from '../policy/jwt-extraction.ts';
 import type { WorkloadSubject } from '../policy/peer-authentication.ts';
-import { policyAttaches } from '../policy/policy-attachment.ts';
+import { policyAttaches, targetsOf } from '../policy/policy-attachment.ts';
 import { bareAudience, jwtRulesOf, SPACE_DELIMITED, type PlacedJwtRule } from '../policy/request-authentication.ts';
 import { compareByAge, refOf } from '../policy/resource-order.ts';
 import { keySourceKey, keySourceOf, type KeySource } from './token-signers.ts';
@@ -43,29 +44,33 @@ export interface TokenRules {
 
 /** The RequestAuthentications of a configuration. */
 export class TokenPolicies {
-  readonly #byNamespace = new Map<string, RequestAuthentication[]>();
+  readonly #selecting: SelectorIndex<RequestAuthentication>;
+  readonly #targeted: readonly RequestAuthentication[];
   readonly #rootNamespace: string;
   readonly #made = new Map<string, TokenRules | undefined>();
+  readonly #some: boolean;
 
   constructor({ requestAuthentications, settings }: MeshConfig) {
+    const isTargeted = (policy: RequestAuthentication): boolean => targetsOf(policy).length > 0;
+    this.#some = requestAuthentications.length > 0;
     this.#rootNamespace = settings.rootNamespace;
-    for (const policy of [...requestAuthentications].sort(compareByAge)) {
-      const { namespace } = policy.metadata;
-      const known = this.#byNamespace.get(namespace);
-      if (known === undefined) this.#byNamespace.set(namespace, [policy]);
-      else known.push(policy);
-    }
+    this.#targeted = requestAuthentications.filter(isTargeted);
+    this.#selecting = new SelectorIndex(
+      requestAuthentications.filter((policy) => !isTargeted(policy)),
+      ({ metadata, spec }) => ({ namespace: metadata.namespace, labels: spec.selector?.matchLabels }),
+    );
   }
 
   /** Nothing where no rule applies: tokens are not looked at. */
   for(workload: WorkloadSubject): TokenRules | undefined {
-    if (this.#byNamespace.size === 0) return undefined;
-    const { namespace } = workload;
-    const near = namespace === this.#rootNamespace ? [namespace] : [this.#rootNamespace, namespace];
-    const applied = near
-      .flatMap((each) => this.#byNamespace.get(each) ?? [])
-      .filter((policy) => policyAttaches(policy, workload, this.#rootNamespace))
-      .sort(compareByAge);
+    if (!this.#some) return undefined;
+    const { namespace, labels } = workload;
+    const root = this.#rootNamespace;
+    const applied = [
+      ...this.#selecting.selecting(namespace, labels),
+      ...(namespace === root ? [] : this.#selecting.selecting(root, labels)),
+      ...this.#targeted.filter((policy) => policyAttaches(policy, workload, root)),
+    ].sort(compareByAge);
     const key = applied.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).join();
     if (!this.#made.has(key)) this.#made.set(key, tokenRules(applied));
     return this.#made.get(key);

@@ -13,43 +13,423 @@ import { authorizationPolicy, meshWith, workload } from '../../kit/policies.ts';
 
 const X: JwtRule = { issuer: 'https://x', jwksUri: 'https://x/keys' };
 const Y: JwtRule = { issuer: 'https://y', jwksUri: 'https://y/keys' };
-const key = (kid: string): string => JSON.stringify({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: `AA${kid}`, kid }] });
+const KEYS_X = 'the keys at `https://x/keys`';
+const KEYS_Y = 'the keys at `https://y/keys`';
+const BEARER = { in: 'header', name: 'authorization', prefix: 'Bearer ' };
+const NOBODY = 'nobody (forged or expired)';
+const tokens: AuthorizationRule = { from: [{ source: { requestPrincipals: ['*'] } }] };
+const when = (key: string, ...values: readonly string[]): AuthorizationRule => ({
+  when: [{ key: `request.${key}`, values }],
+});
 
 const jwt = (...jwtRules: readonly JwtRule[]): RequestAuthentication => requestAuthentication('foo/jwt', { jwtRules });
-const tokens: AuthorizationRule = { from: [{ source: { requestPrincipals: ['*'] } }] };
+/** An inline key set; the keys are told apart by their ids and what they are made of. */
+const inline = (...keys: readonly string[]): JwtRule => ({
+  issuer: 'https://x',
+  jwks: JSON.stringify({ keys: keys.map((kid) => ({ kty: 'OKP', crv: 'Ed25519', x: `made-of-${kid}`, kid })) }),
+});
 
-function mesh(authentications: readonly RequestAuthentication[], rules?: readonly AuthorizationRule[]): MeshConfig {
-  const policies = rules === undefined ? [] : [authorizationPolicy({ rules })];
-  return { ...meshWith(policies, { workloads: [workload('httpbin')] }), requestAuthentications: authentications };
+/** `httpbin`, with an ALLOW policy of these rules where there are any. */
+function mesh(policies: readonly RequestAuthentication[], ...rules: readonly AuthorizationRule[]): MeshConfig {
+  const authorization = rules.length === 0 ? [] : [authorizationPolicy({ rules })];
+  return { ...meshWith(authorization, { workloads: [workload('httpbin')] }), requestAuthentications: policies };
+}
+
+function findings(before: MeshConfig, after: MeshConfig): readonly DiffFinding[] {
+  const found = diff(before, after);
+  expect(found.undecided).toEqual([]);
+  return found.findings;
 }
 
 /** `newly-denied: any caller, …`. */
 function texts(before: MeshConfig, after: MeshConfig): readonly string[] {
-  const { findings, undecided } = diff(before, after);
-  expect(undecided).toEqual([]);
-  return findings.map(({ kind, summary }) => `${kind}: ${summary}`);
+  return findings(before, after).map(({ kind, summary }) => `${kind}: ${summary}`);
 }
 
-describe('probe', () => {
-  it('prints', () => {
-    const show = (name: string, b: MeshConfig, a: MeshConfig): void => {
-      const { findings, undecided, notes, statistics } = diff(b, a);
-      console.log(name, statistics.states, undecided, notes);
-      for (const f of findings) console.log('  ', f.kind, f.summary, '| e.g.', JSON.stringify(f.witness.request?.auth), JSON.stringify(f.token), '|', f.before.reason, f.before.by?.name, '->', f.after.reason, f.after.by?.name);
+function undecided(before: MeshConfig, after: MeshConfig): readonly string[] {
+  return diff(before, after).undecided.map(({ reason }) => reason);
+}
+
+describe('a RequestAuthentication', () => {
+  it('that is added refuses the tokens it does not take', () => {
+    const found = findings(mesh([]), mesh([jwt(X)]));
+    const [issuer, forged] = found;
+    expect(found).toHaveLength(2);
+    expect(issuer).toMatchObject({
+      kind: 'newly-denied',
+      requests: { 'request principal': 'any except issuer `https://x`' },
+      before: { decision: 'allow', reason: 'no ALLOW policy applies' },
+      after: {
+        reason: 'the token is refused: Jwt issuer is not configured',
+        by: { kind: 'RequestAuthentication', namespace: 'foo', name: 'jwt', rule: 0 },
+      },
+    });
+    expect(forged).toMatchObject({
+      requests: { 'request principal': 'issuer `https://x`', 'token signed by': NOBODY },
+      witness: { request: { auth: { claims: { iss: 'https://x' } } } },
+      token: { good: false, location: BEARER, signer: 'nobody', signedBy: NOBODY },
+      after: { reason: 'the token is refused: Jwt verification fails' },
+    });
+  });
+
+  it('that is added lets rules about tokens match, and one that is removed lets them match no more', () => {
+    const [without, present] = [mesh([], tokens), mesh([jwt(X)], tokens)];
+    const class_ =
+      'any caller, request principal `*` and issuer `https://x`, token signed by the keys at `https://x/keys`';
+    expect(texts(without, present)).toEqual([`newly-allowed: ${class_}`]);
+    expect(texts(present, without)).toEqual([`newly-denied: ${class_}`]);
+    const [removed] = findings(present, without);
+    expect(removed?.token).toMatchObject({ signedBy: KEYS_X, location: BEARER });
+    expect(removed?.after).toEqual({ decision: 'deny', reason: 'no ALLOW policy matched' });
+  });
+
+  it('that is removed lets the tokens through that it refused, and what a DENY rule said of tokens', () => {
+    const deny = authorizationPolicy({ action: 'DENY', rules: [tokens] }, { name: 'no-tokens' });
+    const base = { ...mesh([jwt(X)]), authorizationPolicies: [deny] };
+    const found = findings(base, { ...base, requestAuthentications: [] });
+    expect(found.map(({ kind, summary, before }) => [kind, summary, before.by?.name])).toEqual([
+      ['newly-allowed', 'any caller, request principal any except issuer `https://x` without `*`', 'jwt'],
+      [
+        'newly-allowed',
+        `any caller, request principal issuer \`https://x\` without \`*\`, token signed by ${NOBODY}`,
+        'jwt',
+      ],
+    ]);
+  });
+
+  it('whose issuer changes takes other tokens', () => {
+    expect(texts(mesh([jwt(X)], tokens), mesh([jwt(Y)], tokens))).toEqual([
+      `newly-allowed: any caller, request principal \`*\` and issuer \`https://y\`, token signed by ${KEYS_Y}`,
+      `newly-denied: any caller, request principal \`*\` and issuer \`https://x\`, token signed by ${KEYS_X}`,
+    ]);
+  });
+
+  it('whose rules grow in number takes more tokens, and refuses fewer', () => {
+    const [one, two] = [mesh([jwt(X)], tokens), mesh([jwt(X, Y)], tokens)];
+    expect(texts(one, two)).toEqual([
+      `newly-allowed: any caller, request principal \`*\` and issuer \`https://y\`, token signed by ${KEYS_Y}`,
+    ]);
+    // A rule for the other issuer alone lets nobody in who has not been let in before.
+    const narrow = { from: [{ source: { requestPrincipals: ['https://x/*'] } }] };
+    expect(findings(mesh([jwt(X)], narrow), mesh([jwt(X, Y)], narrow))).toEqual([]);
+  });
+
+  it('whose audiences are narrowed refuses the others, and the reverse', () => {
+    const [wide, narrow] = [
+      mesh([jwt({ ...X, audiences: ['a', 'b'] })], tokens),
+      mesh([jwt({ ...X, audiences: ['a'] })], tokens),
+    ];
+    const [found, ...more] = findings(wide, narrow);
+    expect(more).toEqual([]);
+    expect(found).toMatchObject({
+      kind: 'newly-denied',
+      requests: { 'claim `aud`': '`a` or `b` and not `a`' },
+      witness: { request: { auth: { claims: { aud: 'b' } } } },
+      after: { reason: 'the token is refused: Audiences in Jwt are not allowed' },
+    });
+    expect(findings(narrow, wide).map(({ kind }) => kind)).toEqual(['newly-allowed']);
+  });
+
+  it('that asks for an audience in another spelling takes the same', () => {
+    const [one, other] = [
+      mesh([jwt({ ...X, audiences: ['a'] })], tokens),
+      mesh([jwt({ ...X, audiences: ['https://a/'] })], tokens),
+    ];
+    expect(findings(one, other)).toEqual([]);
+    const asked = mesh([jwt({ ...X, audiences: ['a'] })], when('auth.audiences', 'http://a'));
+    const free = mesh([jwt(X)], when('auth.audiences', 'http://a'));
+    // Whoever says `http://a` has the audience `a`.
+    expect(findings(asked, free)).toEqual([]);
+  });
+
+  it('whose key is rotated takes the new key and no longer the old one', () => {
+    const found = findings(mesh([jwt(inline('k1'))], tokens), mesh([jwt(inline('k2'))], tokens));
+    expect(found.map(({ kind, token }) => [kind, token?.signedBy])).toEqual([
+      ['newly-allowed', 'key `k2`'],
+      ['newly-denied', 'key `k1`'],
+    ]);
+    const both = mesh([jwt(inline('k1', 'k2'))], tokens);
+    expect(texts(mesh([jwt(inline('k1'))], tokens), both)).toEqual([
+      'newly-allowed: any caller, request principal `*` and issuer `https://x`, token signed by key `k2`',
+    ]);
+    expect(findings(both, mesh([jwt(inline('k2', 'k1'))], tokens))).toEqual([]);
+  });
+
+  it('whose key gets another id takes tokens that name the new one', () => {
+    const named = (kid: string): JwtRule => ({
+      issuer: 'https://x',
+      jwks: JSON.stringify({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'the-same', kid }] }),
+    });
+    const found = findings(mesh([jwt(named('old'))], tokens), mesh([jwt(named('new'))], tokens));
+    expect(found.map(({ kind, token }) => [kind, token?.signedBy])).toEqual([
+      ['newly-allowed', 'key `new`'],
+      ['newly-denied', 'key `old`'],
+    ]);
+  });
+
+  it('without a usable key takes nothing', () => {
+    const none = { issuer: 'https://x', jwks: '{"keys":[]}' };
+    const weak = {
+      issuer: 'https://x',
+      jwks: JSON.stringify({ keys: [{ kty: 'RSA', n: 'x'.repeat(171), e: 'AQAB' }] }),
     };
-    show('added, no policy', mesh([]), mesh([jwt(X)]));
-    show('added, policy', mesh([], [tokens]), mesh([jwt(X)], [tokens]));
-    show('removed, policy', mesh([jwt(X)], [tokens]), mesh([], [tokens]));
-    show('issuer changed', mesh([jwt(X)], [tokens]), mesh([jwt(Y)], [tokens]));
-    show('rule added', mesh([jwt(X)], [tokens]), mesh([jwt(X, Y)], [tokens]));
-    show('audiences narrowed', mesh([jwt({ ...X, audiences: ['a', 'b'] })], [tokens]), mesh([jwt({ ...X, audiences: ['a'] })], [tokens]));
-    show('audiences asked', mesh([jwt(X)], [tokens]), mesh([jwt({ ...X, audiences: ['a'] })], [tokens]));
-    show('rotated', mesh([jwt({ issuer: 'x', jwks: key('k1') })], [tokens]), mesh([jwt({ issuer: 'x', jwks: key('k2') })], [tokens]));
-    show('moved', mesh([jwt({ ...X, fromHeaders: [{ name: 'x-a' }] })], [tokens]), mesh([jwt({ ...X, fromHeaders: [{ name: 'x-b' }] })], [tokens]));
-    show('moved deny', mesh([jwt({ ...X, fromHeaders: [{ name: 'x-a' }] })]), mesh([jwt({ ...X, fromHeaders: [{ name: 'x-b' }] })]));
-    show('policy widened, same', mesh([jwt({...X, audiences: ['a']})], [{...tokens, to: [{operation: {paths: ['/a']}}]}]), mesh([jwt({...X, audiences: ['a']})], [{...tokens, to: [{operation: {paths: ['/a', '/b']}}]}]));
-    show('policy widened, same, without', mesh([jwt(X)], [{to: [{operation: {paths: ['/a']}}]}]), mesh([jwt(X)], [{ to: [{operation: {paths: ['/a', '/b']}}]}]));
-    show('claims', mesh([jwt({...X, audiences: ['a']})], [{...tokens, when: [{key: 'request.auth.claims[g]', values: ['q']}]}]), mesh([jwt({...X, audiences: ['a']})], [tokens]));
-    show('no RA', mesh([], [{...tokens, to: [{operation: {paths: ['/a']}}]}]), mesh([], [{...tokens, to: [{operation: {paths: ['/a', '/b']}}]}]));
+    expect(findings(mesh([jwt(none)], tokens), mesh([jwt(weak)], tokens))).toEqual([]);
+    expect(findings(mesh([jwt(none)], tokens), mesh([], tokens))).toEqual([]);
+    expect(texts(mesh([jwt(X)], tokens), mesh([jwt(none)], tokens))).toEqual([
+      `newly-denied: any caller, request principal \`*\` and issuer \`https://x\`, token signed by ${KEYS_X}`,
+    ]);
+  });
+
+  it('that moves to another header no longer sees tokens in the old one', () => {
+    const at = (name: string, prefix?: string): JwtRule => ({
+      ...X,
+      fromHeaders: [{ name, ...(prefix === undefined ? {} : { prefix }) }],
+    });
+    const found = findings(mesh([jwt(at('x-old'))], tokens), mesh([jwt(at('X-New'))], tokens));
+    expect(found.map(({ kind, token, requests }) => [kind, token?.location, requests['token in']])).toEqual([
+      ['newly-allowed', { in: 'header', name: 'x-new', prefix: '' }, 'header `x-new`'],
+      ['newly-denied', { in: 'header', name: 'x-old', prefix: '' }, 'header `x-old`'],
+    ]);
+    // A token after a prefix is garbage to a rule that reads the whole line.
+    const prefixed = findings(mesh([jwt(at('x-old'))]), mesh([jwt(at('x-old', 'JWT '))]));
+    expect(
+      prefixed.map(({ kind, token, before, after }) => [kind, token?.location, before.reason, after.reason]),
+    ).toContainEqual([
+      'newly-allowed',
+      { in: 'header', name: 'x-old', prefix: 'JWT ' },
+      expect.stringContaining('not in the form'),
+      'no ALLOW policy applies',
+    ]);
+    // The same place, written otherwise.
+    expect(
+      findings(
+        mesh([jwt(X)], tokens),
+        mesh(
+          [jwt({ ...X, fromHeaders: [{ name: 'Authorization', prefix: 'Bearer ' }], fromParams: ['access_token'] })],
+          tokens,
+        ),
+      ),
+    ).toEqual([]);
+  });
+
+  it('that reads a parameter or a cookie, too, sees more', () => {
+    const found = findings(
+      mesh([jwt({ ...X, fromHeaders: [{ name: 'x-a' }] })], tokens),
+      mesh([jwt({ ...X, fromHeaders: [{ name: 'x-a' }], fromParams: ['t'], fromCookies: ['c'] })], tokens),
+    );
+    expect(found).toMatchObject([
+      {
+        kind: 'newly-allowed',
+        requests: { 'token in': 'parameter `t` or cookie `c`' },
+        token: { location: { in: 'parameter', name: 't' } },
+      },
+    ]);
+  });
+
+  it('whose selector changes is added here and removed there', () => {
+    const select = (app: string): RequestAuthentication =>
+      requestAuthentication('foo/jwt', { jwtRules: [X], selector: { matchLabels: { app } } });
+    const world = (app: string): MeshConfig => ({
+      ...mesh([select(app)], tokens),
+      workloads: [workload('one'), workload('two')],
+    });
+    expect(
+      findings(world('one'), world('two')).map(({ kind, targets }) => [kind, targets.map((each) => each.workload)]),
+    ).toEqual([
+      ['newly-allowed', ['two']],
+      ['newly-denied', ['one']],
+    ]);
+  });
+
+  it('that moves to the root namespace reaches namespaces that nobody has declared', () => {
+    const spec: RequestAuthenticationSpec = { jwtRules: [X] };
+    const found = diff(
+      mesh([requestAuthentication('foo/jwt', spec)]),
+      mesh([requestAuthentication('istio-system/jwt', spec)]),
+    );
+    expect(found.findings.map(({ kind, targets }) => [kind, targets[0]?.namespace])).toEqual([
+      ['newly-denied', 'another-namespace'],
+      ['newly-denied', 'another-namespace'],
+    ]);
+  });
+
+  it('that is renamed, split or given in another order is the same; the new name is a cause of its own', () => {
+    const together = mesh([jwt(X, Y)], tokens);
+    const apart = mesh(
+      [requestAuthentication('foo/b', { jwtRules: [X] }), requestAuthentication('foo/a', { jwtRules: [Y] })],
+      tokens,
+    );
+    expect(findings(together, apart)).toEqual([]);
+    expect(equivalence(together, apart)).toBe(true);
+    const { findings: same } = diff(together, apart, { sameOutcome: true });
+    expect(same.map(({ kind, before, after }) => [kind, before.by?.name, after.by?.name])).toContainEqual([
+      'same-outcome',
+      'jwt',
+      'b',
+    ]);
+  });
+
+  it('does not matter to raw connections, nor where there is no sidecar', () => {
+    const found = findings(mesh([]), mesh([jwt(X)]));
+    expect(found.every(({ traffic }) => traffic === 'http')).toBe(true);
+    const bare = (world: MeshConfig): MeshConfig => ({
+      ...world,
+      workloads: [workload('httpbin', { injected: false })],
+    });
+    expect(findings(bare(mesh([])), bare(mesh([jwt(X)])))).toEqual([]);
+  });
+
+  it('is behind the external authorizer', () => {
+    const ask = authorizationPolicy({ action: 'CUSTOM', provider: { name: 'authz' }, rules: [{}] }, { name: 'ask' });
+    const world = (policies: readonly RequestAuthentication[]): MeshConfig => {
+      const base = mesh(policies);
+      const provider = {
+        name: 'authz',
+        protocol: 'grpc',
+        service: 'a',
+        port: 9000,
+        failOpen: false,
+        statusOnError: 403,
+      } as const;
+      return { ...base, authorizationPolicies: [ask], settings: { ...base.settings, extensionProviders: [provider] } };
+    };
+    const found = findings(world([]), world([jwt(X)]));
+    expect(found.map(({ verdicts }) => verdicts)).toEqual([{ authz: 'allow' }, { authz: 'allow' }]);
+  });
+});
+
+describe('where both sides take the same tokens', () => {
+  const asked = jwt({ ...X, audiences: ['a'] }, Y);
+  const at = (...paths: readonly string[]): AuthorizationRule => ({ ...tokens, to: [{ operation: { paths } }] });
+
+  it('a finding says nothing of them, and its witness carries a good one', () => {
+    const found = findings(mesh([asked], at('/a')), mesh([asked], at('/a', '/b')));
+    expect(found).toMatchObject([
+      {
+        kind: 'newly-allowed',
+        summary: 'any caller, path `/b`, request principal `*`',
+        witness: { request: { auth: { claims: { iss: 'https://x', aud: 'a' } } } },
+        token: { good: true, signedBy: KEYS_X, location: BEARER },
+      },
+    ]);
+  });
+
+  it('no finding needs a token that is refused', () => {
+    const only = (value: string): AuthorizationRule => ({ from: [{ source: { requestPrincipals: [value] } }] });
+    // Another issuer, and an issuer without the audience that its rule asks for.
+    expect(findings(mesh([asked], only('https://z/*')), mesh([asked], only('https://q/*')))).toEqual([]);
+    const without = { ...only('https://x/*'), when: [{ key: 'request.auth.audiences', notValues: ['*'] }] };
+    expect(findings(mesh([asked], only('https://q/*')), mesh([asked], without))).toEqual([]);
+    const other = { ...only('https://y/*'), when: [{ key: 'request.auth.audiences', notValues: ['*'] }] };
+    expect(findings(mesh([asked], only('https://q/*')), mesh([asked], other))).toHaveLength(1);
+  });
+
+  it('a token without a name for its issuer is one where a rule takes any', () => {
+    const any = jwt({ jwksUri: 'https://x/keys' });
+    const unnamed: AuthorizationRule = {
+      when: [
+        { key: 'request.auth.claims[sub]', values: ['s'] },
+        { key: 'request.auth.claims[iss]', notValues: ['*'] },
+      ],
+    };
+    const [found] = findings(mesh([any], at('/a')), mesh([any], at('/a'), unnamed));
+    expect(found?.witness.request?.auth?.claims).toEqual({ iss: '', sub: 's' });
+    expect(findings(mesh([jwt(X)], at('/a')), mesh([jwt(X)], at('/a'), unnamed))).toEqual([]);
+  });
+
+  it('rules about tokens match nothing where no RequestAuthentication applies, and that is said', () => {
+    const found = diff(mesh([], at('/a')), mesh([], at('/a', '/b')));
+    expect(found.findings).toEqual([]);
+    expect(found.notes).toContain(
+      'tokens: no RequestAuthentication on either side: rules about tokens match nothing there',
+    );
+  });
+});
+
+describe('what tokens change in a request', () => {
+  it('is not compared where a rule asks for it, and only there', () => {
+    const header = when('headers[x-claims]', 'a');
+    const plain = mesh([jwt(X)], header);
+    const writing = mesh([jwt({ ...X, outputPayloadToHeader: 'x-claims' })], header);
+    expect(undecided(plain, writing)).toEqual([
+      'RequestAuthentication: header `x-claims`, which a rule asks for, depends on the token',
+    ]);
+    expect(() => equivalence(plain, writing)).toThrow(/x-claims/);
+    expect(() => containment(plain, writing)).toThrow(/x-claims/);
+    expect(findings(mesh([jwt(X)], tokens), mesh([jwt({ ...X, outputPayloadToHeader: 'x-claims' })], tokens))).toEqual(
+      [],
+    );
+  });
+
+  it.each<[string, JwtRule, AuthorizationRule, RegExp]>([
+    [
+      'a claim as a header',
+      { ...X, outputClaimToHeaders: [{ header: 'X-Sub', claim: 'sub' }] },
+      when('headers[x-sub]', 'a'),
+      /`x-sub`/,
+    ],
+    [
+      'the header of the token',
+      { ...X, forwardOriginalToken: true },
+      when('headers[Authorization]', '*'),
+      /`authorization`/,
+    ],
+    ['the cookies', { ...X, fromCookies: ['c'] }, when('headers[cookie]', '*'), /`cookie`/],
+    ['the query', { ...X, fromParams: ['t'] }, when('headers[:path]', '/a?*'), /`:path`/],
+    [
+      'a preflight',
+      { ...X, timeout: '1s', audiences: ['a'] },
+      {
+        when: [
+          ...(when('headers[origin]', 'a').when ?? []),
+          ...(when('headers[access-control-request-method]', 'a').when ?? []),
+        ],
+      },
+      /preflight/,
+    ],
+    ['words of a claim', { ...X, spaceDelimitedClaims: ['groups'] }, when('auth.claims[groups]', 'a'), /`groups`/],
+    ['a split issuer', { ...X, spaceDelimitedClaims: ['iss'] }, tokens, /`iss`/],
+    [
+      'a header with two roles',
+      { ...X, fromHeaders: [{ name: 'x-a' }], outputPayloadToHeader: 'X-A' },
+      tokens,
+      /`X-A`/,
+    ],
+    [
+      'a line that one rule reads twice',
+      { ...X, fromHeaders: [{ name: 'x-a' }, { name: 'x-a', prefix: 'T ' }] },
+      tokens,
+      /two ways/,
+    ],
+    [
+      'prefixes that a token may contain',
+      {
+        ...X,
+        fromHeaders: [
+          { name: 'x-a', prefix: 'T' },
+          { name: 'x-a', prefix: 'U ' },
+        ],
+      },
+      tokens,
+      /may contain/,
+    ],
+    [
+      'many prefixes',
+      { ...X, fromHeaders: ['T ', 'U ', 'V '].map((prefix) => ({ name: 'x-a', prefix })) },
+      tokens,
+      /more than 2/,
+    ],
+  ])('%s is not compared', (_, rule, asking, reason) => {
+    const [open] = undecided(mesh([jwt(X)], asking), mesh([jwt(rule)], asking, when('auth.claims[z]', 'z')));
+    expect(open).toMatch(reason);
+  });
+
+  it('many rules for one issuer are given up', () => {
+    const rules = Array.from({ length: 12 }, (_, i): JwtRule => ({
+      issuer: 'https://x',
+      jwksUri: `https://x/${i}`,
+      audiences: [`a${i}`],
+    }));
+    expect(undecided(mesh([]), mesh([jwt(...rules)])).join()).toMatch(/12 RequestAuthentication rules combine/);
   });
 });
