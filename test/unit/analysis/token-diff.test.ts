@@ -1,6 +1,17 @@
 /** Each kind of change of RequestAuthentications is a finding with a witness, or none where no request is told apart. */
 import { describe, expect, it } from 'vitest';
-import { containment, diff, equivalence, type DiffFinding } from '../../../src/analysis/index.ts';
+import {
+  connectivityMap,
+  containment,
+  diff,
+  equivalence,
+  forbids,
+  permissiveness,
+  permits,
+  redundancy,
+  whoCan,
+  type DiffFinding,
+} from '../../../src/analysis/index.ts';
 import type {
   AuthorizationRule,
   JwtRule,
@@ -431,5 +442,42 @@ describe('what tokens change in a request', () => {
       audiences: [`a${i}`],
     }));
     expect(undecided(mesh([]), mesh([jwt(...rules)])).join()).toMatch(/12 RequestAuthentication rules combine/);
+  });
+});
+
+describe('the other questions see the same tokens', () => {
+  const narrow: AuthorizationRule = { from: [{ source: { requestPrincipals: ['https://x/admin'] } }] };
+  const to = 'foo/httpbin';
+
+  it('who-can, permits and forbids', () => {
+    const world = mesh([jwt({ ...X, audiences: ['a'] })], tokens);
+    const { allowed } = whoCan(world, { to });
+    expect(allowed).toMatchObject([
+      {
+        requests: { 'request principal': '`*`' },
+        witness: { request: { auth: { claims: { iss: 'https://x', aud: 'a' } } } },
+        by: { decision: 'allow' },
+      },
+    ]);
+    expect(forbids(mesh([], tokens), { to }).holds).toBe(true);
+    expect(forbids(world, { to })).toMatchObject({ holds: false, counterexamples: [{ by: { decision: 'allow' } }] });
+    expect(permits(world, { to })).toMatchObject({ holds: false, counterexamples: [{ by: { decision: 'deny' } }] });
+    // A token that is no good is refused before any policy is asked.
+    expect(permits(mesh([jwt(X)]), { to }).holds).toBe(true);
+    const writing = mesh([jwt({ ...X, outputPayloadToHeader: 'x-claims' })], when('headers[x-claims]', 'a'));
+    expect(() => forbids(writing, { to })).toThrow(/x-claims/);
+  });
+
+  it('redundancy, permissiveness and the connectivity map', () => {
+    const why = (world: MeshConfig): readonly string[] =>
+      redundancy(world).map((rule) => `${rule.rule.rule} ${rule.why}`);
+    expect(why(mesh([], tokens, {}))).toEqual(['0 vacuous']);
+    expect(why(mesh([jwt(X)], tokens, narrow))).toEqual(['1 shadowed']);
+    // Tokens of another issuer are never taken.
+    expect(why(mesh([jwt(Y)], narrow, tokens))).toEqual(['0 vacuous']);
+    expect(permissiveness(mesh([], tokens))).toMatchObject([{ share: 0 }]);
+    expect(permissiveness(mesh([jwt(X)], tokens))[0]?.share).toBeGreaterThan(0);
+    expect(connectivityMap(mesh([], tokens))).toEqual([]);
+    expect(connectivityMap(mesh([jwt(X)], tokens))).toMatchObject([{ from: 'outside', reach: 'some' }]);
   });
 });
