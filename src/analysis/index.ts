@@ -18,6 +18,8 @@ export { diff, diff as semanticDiff } from './diff.ts';
 export type { DiffOptions, PolicyDiff } from './diff.ts';
 export type { Undecided } from './undecided.ts';
 export type { Finding as DiffFinding, FindingKind, FindingTarget, FindingToken } from './finding.ts';
+export { carried, type TokenLocation } from './token-rules.ts';
+export { keySourceOf, namedSigners, verifies, type Signer as NamedSigner } from './token-signers.ts';
 export type { SideDecision } from './mesh-side.ts';
 export { forbids, permits, whoCan } from './who-can.ts';
 export type { Assertion, RequestClass, WhoCan } from './who-can.ts';

@@ -88,6 +88,12 @@ export function signersOf(sources: readonly KeySource[]): readonly Signer[] {
   return [...known.values()].map(({ first, labels }) => ({ ...first, label: listed([...new Set(labels)]) }));
 }
 
+/** Every signer that matters to one of the rules, and nobody, by id. */
+export function namedSigners(sources: readonly KeySource[]): ReadonlyMap<string, Signer> {
+  const all = [NOBODY, ...candidates(sources), ...variants(sources)];
+  return new Map(all.map((signer) => [signer.id, signer]));
+}
+
 const LABELS_MAX = 3;
 
 function listed(labels: readonly string[]): string {
