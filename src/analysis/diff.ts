@@ -15,7 +15,7 @@ import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { causeOf, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
-import { findingToken, type Finding, type FindingKind } from './finding.ts';
+import type { Finding, FindingKind } from './finding.ts';
 import { destinationOf, hostOf, targetOf } from './finding-target.ts';
 import { joinClasses, mergeFindings } from './finding-merge.ts';
 import { hypotheticalSubjects, undeclaredSubjects } from './hypothetical-subjects.ts';
@@ -280,7 +280,7 @@ class Comparison {
       traffic,
       witness: witness.request,
       verdicts: witness.verdicts,
-      ...(witness.token === undefined ? {} : { token: findingToken(witness.token) }),
+      ...(witness.token === undefined ? {} : { token: witness.token }),
       ...decisions,
     };
   }

@@ -7,7 +7,6 @@ import type { Traffic } from './access-program.ts';
 import type { SideDecision } from './mesh-side.ts';
 import type { RegionText } from './region.ts';
 import type { WitnessToken } from './token-model.ts';
-import type { TokenLocation } from './token-rules.ts';
 
 export type FindingKind =
   | 'newly-allowed'
@@ -49,21 +48,7 @@ export interface Finding {
   /** How external authorizers have to answer for the witness to tell the sides apart. */
   readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
   /** How the witness's token travels and who signed it; absent where it has none. */
-  readonly token?: FindingToken;
+  readonly token?: WitnessToken;
   readonly before: SideDecision;
   readonly after: SideDecision;
-}
-
-export interface FindingToken {
-  /** Both sides take the same tokens: any good one will do. */
-  readonly good: boolean;
-  readonly location: TokenLocation;
-  /** Equal ids, equal signers. */
-  readonly signer: string;
-  /** In words: `the keys at https://…`, `nobody (forged or expired)`. */
-  readonly signedBy: string;
-}
-
-export function findingToken({ good, location, signer }: WitnessToken): FindingToken {
-  return { good, location, signer: signer.id, signedBy: signer.label };
 }

@@ -20,12 +20,29 @@ export interface SigningKey {
   readonly material: string;
 }
 
-export interface Signer {
-  /** Equal ids, equal signers, on either side of a comparison. */
-  readonly id: string;
+/** As JSON it is its label: what a key is made of, which may be a secret, does not leave the process. */
+export class Signer {
   /** For people: `the keys at https://…`, `key k1`, `nobody`. */
   readonly label: string;
-  readonly by: SignedBy;
+  readonly #by: SignedBy;
+
+  constructor(by: SignedBy, label: string) {
+    this.#by = by;
+    this.label = label;
+  }
+
+  get by(): SignedBy {
+    return this.#by;
+  }
+
+  /** Equal ids, equal signers, on either side of a comparison. */
+  get id(): string {
+    return JSON.stringify(this.#by);
+  }
+
+  toJSON(): string {
+    return this.label;
+  }
 }
 
 type SignedBy =
@@ -35,7 +52,7 @@ type SignedBy =
   | { readonly kind: 'key'; readonly material: string; readonly kid: string; readonly alg: string };
 
 /** Forged, expired, not yet valid, or no token at all: what no rule takes. */
-export const NOBODY: Signer = { id: 'nobody', label: 'nobody (forged or expired)', by: { kind: 'nobody' } };
+export const NOBODY: Signer = new Signer({ kind: 'nobody' }, 'nobody (forged or expired)');
 
 export function keySourceOf({ jwks = '', jwksUri = '', issuer = '' }: JwtRule): KeySource {
   if (jwks === '') {
@@ -85,13 +102,7 @@ export function signersOf(sources: readonly KeySource[]): readonly Signer[] {
     if (same === undefined) known.set(vector, { first: signer, labels: [signer.label] });
     else if (signer.by.kind === 'fetched' || sameAsWritten(signer)) same.labels.push(signer.label);
   }
-  return [...known.values()].map(({ first, labels }) => ({ ...first, label: listed([...new Set(labels)]) }));
-}
-
-/** Every signer that matters to one of the rules, and nobody, by id. */
-export function namedSigners(sources: readonly KeySource[]): ReadonlyMap<string, Signer> {
-  const all = [NOBODY, ...candidates(sources), ...variants(sources)];
-  return new Map(all.map((signer) => [signer.id, signer]));
+  return [...known.values()].map(({ first, labels }) => new Signer(first.by, listed([...new Set(labels)])));
 }
 
 const LABELS_MAX = 3;
@@ -109,27 +120,34 @@ function sameAsWritten({ label }: Signer): boolean {
 
 /** As the rules write them. */
 function candidates(sources: readonly KeySource[]): readonly Signer[] {
+  const nameOf = namesOf(sources);
   return sources.flatMap((source): readonly Signer[] =>
     source.kind === 'fetched'
-      ? [{ id: source.name, label: source.name, by: { kind: 'fetched', name: source.name } }]
+      ? [new Signer({ kind: 'fetched', name: source.name }, source.name)]
       : source.keys.map(({ key, material }) => {
           const alg = key.alg === '' ? (algorithmsOf(key)[0] ?? '') : key.alg;
-          return signerBy({ material, kid: key.kid, alg }, nameOf(source.issuer, key, material));
+          return new Signer({ kind: 'key', material, kid: key.kid, alg }, nameOf(source.issuer, key.kid, material));
         }),
   );
 }
 
-function nameOf(issuer: string, { kid }: UsableKey, material: string): string {
-  return kid === '' ? `the key ${fingerprint(material)} of issuer \`${issuer}\`` : `key \`${kid}\``;
-}
+type NameOf = (issuer: string, kid: string, material: string) => string;
 
-function signerBy(by: Omit<Extract<SignedBy, { kind: 'key' }>, 'kind'>, label: string): Signer {
-  const { material, kid, alg } = by;
-  return { id: `key ${fingerprint(material)} ${kid} ${alg}`, label, by: { kind: 'key', ...by } };
+/** Keys by their ids; where those do not tell them apart, with a fingerprint. */
+function namesOf(sources: readonly KeySource[]): NameOf {
+  const made = new Map<string, Set<string>>();
+  for (const { key, material } of sources.flatMap((source) => (source.kind === 'inline' ? source.keys : []))) {
+    made.set(key.kid, (made.get(key.kid) ?? new Set()).add(material));
+  }
+  return (issuer, kid, material) => {
+    const print = (made.get(kid)?.size ?? 0) > 1 ? ` ${fingerprint(material)}` : '';
+    return kid === '' ? `the key${print} of issuer \`${issuer}\`` : `key \`${kid}\`${print}`;
+  };
 }
 
 /** The same keys, with another key id in the token's head, none or one that no rule lists, or by another algorithm. */
 function variants(sources: readonly KeySource[]): readonly Signer[] {
+  const nameOf = namesOf(sources);
   const inline = sources.flatMap((source) =>
     source.kind === 'inline' ? source.keys.map((key) => ({ ...key, issuer: source.issuer })) : [],
   );
@@ -138,11 +156,12 @@ function variants(sources: readonly KeySource[]): readonly Signer[] {
   while (listed.has(unlisted)) unlisted += '-still';
   return inline.flatMap(({ key, material, issuer }) => {
     const kids = ['', unlisted, ...inline.filter((each) => each.material === material).map((each) => each.key.kid)];
-    const name = nameOf(issuer, key, material);
+    const name = nameOf(issuer, key.kid, material);
     return [...new Set(kids)].flatMap((kid) =>
       algorithmsOf(key).map((alg) => {
         const id = kid === '' ? 'without a key id' : `with key id \`${kid}\``;
-        return signerBy({ material, kid, alg }, [name, ...(kid === key.kid ? [] : [id]), alg].join(VARIANT));
+        const label = [name, ...(kid === key.kid ? [] : [id]), alg].join(VARIANT);
+        return new Signer({ kind: 'key', material, kid, alg }, label);
       }),
     );
   });
@@ -151,7 +170,7 @@ function variants(sources: readonly KeySource[]): readonly Signer[] {
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-/** A short name of a key that gives nothing away of a secret one. FNV-1a, 32 bits. */
+/** For people, who see two keys of one name; nothing is compared by it. FNV-1a, 32 bits. */
 function fingerprint(material: string): string {
   let hash = FNV_OFFSET;
   for (let i = 0; i < material.length; i++) hash = Math.imul(hash ^ material.charCodeAt(i), FNV_PRIME);

@@ -21,12 +21,12 @@ export async function replayFindings(
   after: MeshConfig,
 ): Promise<readonly Replay[]> {
   const callers = callersOf(findings, after.settings.trustDomain);
-  const tokens = await ReplayTokens.for(findings, [before, after]);
+  const tokens = await ReplayTokens.for(findings);
   await using meshBefore = await Mesh.start({ config: withCallers(tokens.replaced(before), callers) });
   await using meshAfter = await Mesh.start({ config: withCallers(tokens.replaced(after), callers) });
   const replays: Replay[] = [];
   for (const finding of findings) {
-    const skipped = obstacle(finding, callers, [before, after]) ?? tokenObstacle(finding, tokens);
+    const skipped = obstacle(finding, callers, [before, after]);
     if (skipped !== undefined) {
       replays.push({ before: '', after: '', skipped });
       continue;
@@ -72,7 +72,7 @@ function withCallers(config: MeshConfig, callers: Callers): MeshConfig {
 }
 
 function obstacle(
-  { witness, verdicts, kind }: Finding,
+  { witness, verdicts, kind, token }: Finding,
   callers: Callers,
   configs: readonly MeshConfig[],
 ): string | undefined {
@@ -91,11 +91,8 @@ function obstacle(
       ({ namespace, name }) => namespace === destination.namespace && name === destination.workload,
     ),
   );
-  return served ? undefined : 'the workload is not there on both sides';
-}
-
-function tokenObstacle({ token }: Finding, tokens: ReplayTokens): string | undefined {
-  return token === undefined ? undefined : tokens.obstacle(token);
+  if (!served) return 'the workload is not there on both sides';
+  return token === undefined ? undefined : ReplayTokens.obstacle(token);
 }
 
 async function send(

@@ -9,11 +9,10 @@ import type { JWK } from 'jose';
 import {
   carried,
   keySourceOf,
-  namedSigners,
   verifies,
   type DiffFinding,
-  type FindingToken,
-  type NamedSigner,
+  type TokenSigner,
+  type WitnessToken,
 } from '../analysis/index.ts';
 import type { JwtRule, MeshConfig } from '../istio/index.ts';
 import type { HttpAttributes, Json } from '../policy/index.ts';
@@ -21,7 +20,7 @@ import type { HttpAttributes, Json } from '../policy/index.ts';
 const ALGORITHM = 'ES256';
 
 interface MadeKey {
-  readonly signer: NamedSigner | undefined;
+  readonly signer: TokenSigner;
   readonly privateKey: Jose.CryptoKey;
   readonly jwk: JWK;
 }
@@ -34,19 +33,14 @@ export class ReplayTokens {
   }
 
   /** Keys for every signer of the findings. */
-  static async for(findings: readonly DiffFinding[], configs: readonly MeshConfig[]): Promise<ReplayTokens> {
-    const ids = new Set(findings.flatMap(({ token }) => (token === undefined ? [] : [token.signer])));
-    if (ids.size === 0) return new ReplayTokens(new Map());
-    const rules = configs.flatMap(({ requestAuthentications }) =>
-      requestAuthentications.flatMap(({ spec }) => spec.jwtRules ?? []),
-    );
-    const signers = namedSigners(rules.map(keySourceOf));
-    const jose = await import('jose');
+  static async for(findings: readonly DiffFinding[]): Promise<ReplayTokens> {
     const keys = new Map<string, MadeKey>();
-    for (const id of ids) {
+    for (const { token } of findings) {
+      if (token === undefined || keys.has(token.signer.id)) continue;
+      const jose = await import('jose');
       const { publicKey, privateKey } = await jose.generateKeyPair(ALGORITHM, { extractable: true });
       const jwk = { ...(await jose.exportJWK(publicKey)), kid: `replay-${keys.size}`, alg: ALGORITHM };
-      keys.set(id, { signer: signers.get(id), privateKey, jwk });
+      keys.set(token.signer.id, { signer: token.signer, privateKey, jwk });
     }
     return new ReplayTokens(keys);
   }
@@ -65,16 +59,13 @@ export class ReplayTokens {
 
   #replacedRule(rule: JwtRule): JwtRule {
     const source = keySourceOf(rule);
-    const keys = [...this.#keys.values()].flatMap(({ signer, jwk }) =>
-      signer !== undefined && verifies(source, signer) ? [jwk] : [],
-    );
+    const keys = [...this.#keys.values()].flatMap(({ signer, jwk }) => (verifies(source, signer) ? [jwk] : []));
     const { jwksUri: _, ...rest } = rule;
     return { ...rest, jwks: JSON.stringify({ keys }) };
   }
 
   /** Why a token cannot be sent; nothing where it can. */
-  obstacle({ location, signer }: FindingToken): string | undefined {
-    if (this.#keys.get(signer)?.signer === undefined) return 'nobody knows who signs its token';
+  static obstacle({ location }: WitnessToken): string | undefined {
     if (location.in !== 'parameter' && !HEADER_NAME.test(location.name)) return 'no header can carry its token';
     const blank = location.in === 'header' && location.prefix !== location.prefix.trimStart();
     return blank ? 'no header line begins with a blank' : undefined;
@@ -83,9 +74,9 @@ export class ReplayTokens {
   /** The request with its token, signed. */
   async signed(
     { path, headers = {}, auth }: HttpAttributes,
-    { location, signer }: FindingToken,
+    { location, signer }: WitnessToken,
   ): Promise<Pick<HttpAttributes, 'path' | 'headers'>> {
-    const made = this.#keys.get(signer);
+    const made = this.#keys.get(signer.id);
     if (made === undefined) return { path, headers };
     const jose = await import('jose');
     const token = await new jose.SignJWT(unsplit(auth?.claims ?? {}))

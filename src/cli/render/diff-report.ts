@@ -109,9 +109,9 @@ function witnessText(finding: Finding): string {
 /** Where the token is and who signed it, where that matters. */
 function tokenText({ token }: Finding): string {
   if (token === undefined || token.good) return '';
-  const { location, signedBy } = token;
+  const { location, signer } = token;
   const prefix = location.in === 'header' && location.prefix !== '' ? ` after \`${location.prefix}\`` : '';
-  return ` in ${location.in} \`${location.name}\`${prefix}, signed by ${signedBy}`;
+  return ` in ${location.in} \`${location.name}\`${prefix}, signed by ${signer.label}`;
 }
 
 function verdictText({ verdicts }: Finding): string {

@@ -78,7 +78,7 @@ describe('a RequestAuthentication', () => {
     expect(forged).toMatchObject({
       requests: { 'request principal': 'issuer `https://x`', 'token signed by': NOBODY },
       witness: { request: { auth: { claims: { iss: 'https://x' } } } },
-      token: { good: false, location: BEARER, signer: 'nobody', signedBy: NOBODY },
+      token: { good: false, location: BEARER, signer: { label: NOBODY } },
       after: { reason: 'the token is refused: Jwt verification fails' },
     });
   });
@@ -90,7 +90,7 @@ describe('a RequestAuthentication', () => {
     expect(texts(without, present)).toEqual([`newly-allowed: ${class_}`]);
     expect(texts(present, without)).toEqual([`newly-denied: ${class_}`]);
     const [removed] = findings(present, without);
-    expect(removed?.token).toMatchObject({ signedBy: KEYS_X, location: BEARER });
+    expect(removed?.token).toMatchObject({ signer: { label: KEYS_X }, location: BEARER });
     expect(removed?.after).toEqual({ decision: 'deny', reason: 'no ALLOW policy matched' });
   });
 
@@ -155,7 +155,7 @@ describe('a RequestAuthentication', () => {
 
   it('whose key is rotated takes the new key and no longer the old one', () => {
     const found = findings(mesh([jwt(inline('k1'))], tokens), mesh([jwt(inline('k2'))], tokens));
-    expect(found.map(({ kind, token }) => [kind, token?.signedBy])).toEqual([
+    expect(found.map(({ kind, token }) => [kind, token?.signer.label])).toEqual([
       ['newly-allowed', 'key `k2`'],
       ['newly-denied', 'key `k1`'],
     ]);
@@ -172,10 +172,25 @@ describe('a RequestAuthentication', () => {
       jwks: JSON.stringify({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'the-same', kid }] }),
     });
     const found = findings(mesh([jwt(named('old'))], tokens), mesh([jwt(named('new'))], tokens));
-    expect(found.map(({ kind, token }) => [kind, token?.signedBy])).toEqual([
+    expect(found.map(({ kind, token }) => [kind, token?.signer.label])).toEqual([
       ['newly-allowed', 'key `new`'],
       ['newly-denied', 'key `old`'],
     ]);
+  });
+
+  it('whose key is another under the same id is told apart by a fingerprint, which shows no secret', () => {
+    const secret = (k: string): JwtRule => ({
+      issuer: 'https://x',
+      jwks: JSON.stringify({ keys: [{ kty: 'oct', k, kid: 'k' }] }),
+    });
+    const found = diff(mesh([jwt(secret('hush-hush'))], tokens), mesh([jwt(secret('hush-hush-2'))], tokens));
+    const labels = found.findings.map(({ token }) => token?.signer.label ?? '');
+    expect(labels).toEqual([
+      expect.stringMatching(/^key `k` [0-9a-f]{8}$/),
+      expect.stringMatching(/^key `k` [0-9a-f]{8}$/),
+    ]);
+    expect(new Set(labels).size).toBe(2);
+    expect(JSON.stringify(found)).not.toContain('hush');
   });
 
   it('without a usable key takes nothing', () => {
@@ -320,7 +335,7 @@ describe('where both sides take the same tokens', () => {
         kind: 'newly-allowed',
         summary: 'any caller, path `/b`, request principal `*`',
         witness: { request: { auth: { claims: { iss: 'https://x', aud: 'a' } } } },
-        token: { good: true, signedBy: KEYS_X, location: BEARER },
+        token: { good: true, signer: { label: KEYS_X }, location: BEARER },
       },
     ]);
   });
