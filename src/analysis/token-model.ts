@@ -14,7 +14,6 @@ import { MeshError } from '../core/errors.ts';
 import { bareAudience } from '../policy/request-authentication.ts';
 import { causeOf, type AccessProgram, type Cube, type Stage, type TokenFilter } from './access-program.ts';
 import type { Atom, AtomTable, Literal } from './atom.ts';
-import type { ClassLevel, Level } from './level.ts';
 import { literal, NUL, type LinearPattern, type ValuePattern } from './linear-pattern.ts';
 import { locationKey, locationText, readingOf, type TokenLocation, type TokenRule } from './token-rules.ts';
 import { signersOf, verifies, type Signer } from './token-signers.ts';
@@ -127,10 +126,16 @@ export function askedOfTokens(atoms: Iterable<Atom>, tokens: WalkTokens): readon
   return names ? more : [...more, tokens.present];
 }
 
+/** A level of tokens, see `level`. */
+interface ClassesOfTokens {
+  readonly values: readonly ValuePattern[];
+  readonly classes: readonly { readonly witness?: string; readonly hits: Uint8Array }[];
+}
+
 /** The rules that can take a token of a class: those for its issuer. None for the class of requests without one. */
 export function takingClass(
   taking: readonly TakingRule[],
-  { values, classes }: ClassLevel,
+  { values, classes }: ClassesOfTokens,
   index: number,
 ): readonly TakingRule[] {
   const found = classes[index];
@@ -140,18 +145,6 @@ export function takingClass(
       issuer === undefined ||
       issuer.values.some(({ key }) => found.hits[values.findIndex((value) => value.key === key)] === 1),
   );
-}
-
-/** Whether a rule can take a token with these answers about its audiences. */
-export function hasAudience(
-  { audience }: TakingRule,
-  levels: readonly Level[],
-  answered: { readonly yes: readonly number[]; readonly no: readonly number[] },
-): boolean {
-  if (audience === undefined) return true;
-  const level = levels.find((each) => each.kind === 'boolean' && each.atom.id === audience.id);
-  if (level?.kind !== 'boolean') return true;
-  return level.group?.texts([...answered.yes, audience.id], answered.no) !== undefined;
 }
 
 /** A token, whatever it says. */

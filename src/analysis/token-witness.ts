@@ -6,7 +6,8 @@ import { invariant } from '../core/invariant.ts';
 import type { Walk } from './joint-walk.ts';
 import type { ClassLevel, Level } from './level.ts';
 import { NO_ISSUER, NUL } from './linear-pattern.ts';
-import { hasAudience, takingClass, type TakingRule, type WalkTokens, type WitnessToken } from './token-model.ts';
+import { takingClass, type TakingRule, type WalkTokens, type WitnessToken } from './token-model.ts';
+import { hasAudience } from './walk-answers.ts';
 import { NOBODY, signersOf, verifies } from './token-signers.ts';
 
 /** By level: the classes a region allows; absent where any will do. */

@@ -8,7 +8,7 @@
 import type { Traffic } from './access-program.ts';
 import type { Atom } from './atom.ts';
 import type { BooleanLevel, Level } from './level.ts';
-import { hasAudience, takingClass, type TakingRule, type WalkTokens } from './token-model.ts';
+import { takingClass, type TakingRule, type WalkTokens } from './token-model.ts';
 
 interface Given {
   readonly level: number;
@@ -75,6 +75,18 @@ class GoodTokens {
       asked.filter(({ index }) => index === answer).flatMap((each) => idOf(this.#levels[each.level]));
     return rules.some((rule) => hasAudience(rule, this.#levels, { yes: answered(1), no: answered(0) }));
   }
+}
+
+/** Whether a rule can take a token with these answers about its audiences. */
+export function hasAudience(
+  { audience }: TakingRule,
+  levels: readonly Level[],
+  answered: { readonly yes: readonly number[]; readonly no: readonly number[] },
+): boolean {
+  if (audience === undefined) return true;
+  const level = levels.find((each) => each.kind === 'boolean' && each.atom.id === audience.id);
+  if (level?.kind !== 'boolean') return true;
+  return level.group?.texts([...answered.yes, audience.id], answered.no) !== undefined;
 }
 
 function idOf(level: Level | undefined): readonly number[] {
