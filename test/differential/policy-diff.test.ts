@@ -53,7 +53,7 @@ const pair = fc
     return { before, after: { ...before, authorizationPolicies: [...added, ...kept] } };
   });
 
-/** What can arrive at a sidecar: addresses are there, a token has an issuer, HTTP has a host. */
+/** What can arrive at a sidecar: addresses are there, HTTP has a host. */
 function realistic(asked: AuthorizationRequest): AuthorizationRequest {
   const { request: http, source, destination, connection } = asked;
   const ip = source?.ip ?? '10.0.0.5';
@@ -67,19 +67,22 @@ function realistic(asked: AuthorizationRequest): AuthorizationRequest {
           request: {
             ...http,
             host: http.host ?? 'httpbin',
-            ...(http.auth === undefined ? {} : { auth: withIssuer(http.auth) }),
+            ...(http.auth === undefined ? {} : { auth: verified(http.auth) }),
           },
         }),
   };
 }
 
-function withIssuer(auth: NonNullable<NonNullable<AuthorizationRequest['request']>['auth']>): typeof auth {
+/** As verification leaves it: issuer and subject are texts or not there, and what a claim says is said once. */
+function verified(auth: NonNullable<NonNullable<AuthorizationRequest['request']>['auth']>): typeof auth {
   const { principal, claims = {}, ...rest } = auth;
+  const texts: Record<string, Json> = { ...claims };
+  for (const name of ['iss', 'sub']) if (typeof texts[name] !== 'string') delete texts[name];
   const slash = principal?.lastIndexOf('/') ?? -1;
-  const issuer = principal === undefined || principal.startsWith('/') ? 'iss' : principal.slice(0, slash);
-  const texts: Record<string, Json> = { ...claims, iss: typeof claims['iss'] === 'string' ? claims['iss'] : issuer };
-  if (typeof texts['sub'] !== 'string') delete texts['sub'];
-  if (principal !== undefined && texts['sub'] === undefined) texts['sub'] = principal.slice(slash + 1);
+  if (principal !== undefined && slash >= 0) {
+    texts['iss'] ??= principal.slice(0, slash);
+    texts['sub'] ??= principal.slice(slash + 1);
+  }
   return { ...rest, claims: texts };
 }
 
