@@ -308,6 +308,34 @@ describe('a RequestAuthentication', () => {
     expect(findings(bare(mesh([])), bare(mesh([jwt(X)])))).toEqual([]);
   });
 
+  it('comes with a sidecar', () => {
+    const with_ = mesh([jwt(X)]);
+    const without: MeshConfig = { ...with_, workloads: [workload('httpbin', { injected: false })] };
+    const refused = findings(without, with_).filter(({ after }) => after.by?.kind === 'RequestAuthentication');
+    expect(refused.map(({ kind, before }) => [kind, before.reason])).toEqual([
+      ['newly-denied', 'no sidecar in front of the workload'],
+      ['newly-denied', 'no sidecar in front of the workload'],
+    ]);
+    const gone: MeshConfig = { ...with_, workloads: [] };
+    // Of a workload that is new, only what gets in counts: refused tokens do not.
+    expect(
+      diff(
+        { ...gone, workloads: [workload('other')] },
+        { ...with_, workloads: [workload('other'), workload('httpbin')] },
+      ).findings.map(({ kind, requests }) => [kind, requests]),
+    ).toEqual([['newly-allowed', {}]]);
+  });
+
+  it('is asked about by its labels where no workload is declared', () => {
+    const policy = requestAuthentication('foo/jwt', { jwtRules: [X], selector: { matchLabels: { app: 'a' } } });
+    const bare = { ...mesh([]), workloads: [] };
+    const found = findings(bare, { ...bare, requestAuthentications: [policy] });
+    expect(found.map(({ targets }) => targets[0])).toMatchObject([
+      { namespace: 'foo', workload: '[app=a]', hypothetical: true },
+      { workload: '[app=a]' },
+    ]);
+  });
+
   it('is behind the external authorizer', () => {
     const ask = authorizationPolicy({ action: 'CUSTOM', provider: { name: 'authz' }, rules: [{}] }, { name: 'ask' });
     const world = (policies: readonly RequestAuthentication[]): MeshConfig => {
