@@ -178,6 +178,18 @@ describe('a RequestAuthentication', () => {
     ]);
   });
 
+  it('whose key no longer needs its id takes tokens that name any', () => {
+    const key = { kty: 'OKP', crv: 'Ed25519', x: 'the-same' };
+    const [named, unnamed] = [[{ ...key, kid: 'k' }], [key]].map((keys) => ({
+      issuer: 'https://x',
+      jwks: JSON.stringify({ keys }),
+    }));
+    const found = findings(mesh([jwt(named ?? X)], tokens), mesh([jwt(unnamed ?? X)], tokens));
+    expect(found).toMatchObject([
+      { kind: 'newly-allowed', requests: { 'token signed by': expect.stringContaining('with key id `another-key`') } },
+    ]);
+  });
+
   it('whose key is another under the same id is told apart by a fingerprint, which shows no secret', () => {
     const secret = (k: string): JwtRule => ({
       issuer: 'https://x',
@@ -229,6 +241,11 @@ describe('a RequestAuthentication', () => {
         ],
       },
     ]);
+    // A line may hold both prefixes: one side takes for garbage what the other takes for a token.
+    const twice = findings(mesh([jwt(at('x-a', 'JWT '))]), mesh([jwt(at('x-a', 'Key '))]));
+    const places = twice.flatMap(({ classes = [], summary }) => [summary, ...classes]).join();
+    expect(places).toContain('after `JWT Key `');
+    expect(places).toContain('after `Key JWT `');
     // The same place, written otherwise.
     expect(
       findings(
