@@ -15,8 +15,15 @@ import { bareAudience } from '../policy/request-authentication.ts';
 import { causeOf, type AccessProgram, type Cube, type Stage, type TokenFilter } from './access-program.ts';
 import type { Atom, AtomTable, Literal } from './atom.ts';
 import { literal, NUL, type LinearPattern, type ValuePattern } from './linear-pattern.ts';
-import { locationKey, locationText, readingOf, type TokenLocation, type TokenRule } from './token-rules.ts';
-import { signersOf, verifies, type Signer } from './token-signers.ts';
+import {
+  locationKey,
+  locationText,
+  readingOf,
+  type TokenLocation,
+  type TokenRule,
+  type TokenRules,
+} from './token-rules.ts';
+import { hasSigner, signersOf, verifies, type Signer } from './token-signers.ts';
 
 /** How a witness's token travels, and who signed it. */
 export interface WitnessToken {
@@ -83,7 +90,22 @@ export function joinTokens(
   if (atoms === undefined) return { before: unseen(before), after: unseen(after), tokens: { kind: 'unseen' } };
   const key = ({ rules }: TokenFilter): string => (compare === 'causes' ? rules.causeKey : rules.acceptKey);
   if (one !== undefined && two !== undefined && key(one) === key(two)) return alike(before, after, one);
-  return new Apart([one?.rules.rules ?? [], two?.rules.rules ?? []], atoms).join(before, after);
+  return apart(one?.rules ?? NO_RULES, two?.rules ?? NO_RULES, atoms).join(before, after);
+}
+
+const NO_RULES: TokenRules = { rules: [], acceptKey: '', key: '', causeKey: '' };
+
+/** Programs by the thousand share a few pairs of rules. */
+const APARTS = new WeakMap<AtomTable, Map<TokenRules, Map<TokenRules, Apart>>>();
+
+function apart(one: TokenRules, two: TokenRules, atoms: AtomTable): Apart {
+  const pairs = APARTS.get(atoms) ?? new Map<TokenRules, Map<TokenRules, Apart>>();
+  APARTS.set(atoms, pairs);
+  const others = pairs.get(one) ?? new Map<TokenRules, Apart>();
+  pairs.set(one, others);
+  const known = others.get(two) ?? new Apart([one.rules, two.rules], atoms);
+  others.set(two, known);
+  return known;
 }
 
 /** The rules a program has for tokens. */
@@ -102,7 +124,7 @@ function refusesAll(program: AccessProgram): boolean {
 function alike(before: AccessProgram, after: AccessProgram, { rules, atoms }: TokenFilter): JoinedPrograms {
   const present = anyToken(atoms);
   const taking = rules.rules
-    .filter(({ keys, locations }) => locations.length > 0 && signersOf([keys]).length > 0)
+    .filter(({ keys, locations }) => locations.length > 0 && hasSigner(keys))
     .map((rule) => takingRule(rule, atoms));
   if (taking.length === 0) return { before: unseen(before), after: unseen(after), tokens: { kind: 'unseen' } };
   return { before, after, tokens: { kind: 'alike', taking, present } };
@@ -220,6 +242,7 @@ class Apart {
   readonly #places: readonly ReadPlace[];
   readonly #signers: readonly TokenSigner[];
   readonly #present: Atom;
+  readonly #refused: { before?: readonly Stage[]; after?: readonly Stage[] } = {};
 
   constructor(rules: readonly [readonly TokenRule[], readonly TokenRule[]], atoms: AtomTable) {
     this.#rules = rules;
@@ -235,8 +258,8 @@ class Apart {
   join(before: AccessProgram, after: AccessProgram): JoinedPrograms {
     const [one, two] = this.#rules;
     return {
-      before: this.#side(before, one),
-      after: this.#side(after, two),
+      before: this.#side(before, one, 'before'),
+      after: this.#side(after, two, 'after'),
       tokens: { kind: 'apart', places: this.#places, signers: this.#signers, rules: [...one, ...two] },
     };
   }
@@ -270,13 +293,14 @@ class Apart {
     });
   }
 
-  #side(program: AccessProgram, rules: readonly TokenRule[]): AccessProgram {
+  #side(program: AccessProgram, rules: readonly TokenRule[], side: 'before' | 'after'): AccessProgram {
     const found = this.#places.filter(({ reads }) => rules.some((rule) => reads.has(rule)));
     const seen = this.#at(found);
     const at = program.findIndex(({ tokens }) => tokens !== undefined);
     const own = guarded(program, seen === undefined ? true : seen);
     if (at < 0) return own;
-    return [...own.slice(0, at), ...this.#refusals(rules), ...own.slice(at + 1)];
+    this.#refused[side] ??= this.#refusals(rules);
+    return [...own.slice(0, at), ...this.#refused[side], ...own.slice(at + 1)];
   }
 
   /** Whether the token is in one of these places; nothing where it always is, false where it never is. */
@@ -304,7 +328,7 @@ class Apart {
       const [place] = places;
       const where = this.#at(places);
       const reading = finding.filter((rule) => place?.reads.get(rule) === 'token');
-      for (const { blamed, cubes } of this.#refused(finding, reading)) {
+      for (const { blamed, cubes } of this.#refusedBy(finding, reading)) {
         size += cubes.length;
         if (size > CUBES_MAX) throw tooMany(rules);
         const stage = stages.get(blamed) ?? [];
@@ -320,7 +344,7 @@ class Apart {
    * @param finding rules that find the token, or what they take for one
    * @param reading those that can read it
    */
-  #refused(
+  #refusedBy(
     finding: readonly TokenRule[],
     reading: readonly TokenRule[],
   ): readonly { readonly blamed: string; readonly cubes: readonly Cube[] }[] {

@@ -147,7 +147,18 @@ export type Reading = 'nothing' | 'token' | 'garbage' | 'several';
 
 const SAMPLE = 'e30.e30.c2ln';
 
+const READINGS = new WeakMap<JwtRule, Map<string, Reading>>();
+
 export function readingOf(rule: JwtRule, location: TokenLocation): Reading {
+  const known = READINGS.get(rule) ?? new Map<string, Reading>();
+  READINGS.set(rule, known);
+  const key = locationKey(location);
+  const reading = known.get(key) ?? readingOfSample(rule, location);
+  known.set(key, reading);
+  return reading;
+}
+
+function readingOfSample(rule: JwtRule, location: TokenLocation): Reading {
   const { path, headers } = carried(location, SAMPLE, '/');
   const found = extractTokens(rule, new MutableRequest(path, headers));
   if (found.length > 1) return 'several';

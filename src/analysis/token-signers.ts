@@ -83,6 +83,11 @@ export function keySourceKey(source: KeySource): string {
   return [...new Set(keys)].sort().join();
 }
 
+/** Whether anybody can sign for a rule with these keys. */
+export function hasSigner(source: KeySource): boolean {
+  return source.kind === 'fetched' || source.keys.length > 0;
+}
+
 export function verifies(source: KeySource, { by }: Signer): boolean {
   if (by.kind === 'nobody') return false;
   if (source.kind === 'fetched') return by.kind === 'fetched' && by.name === source.name;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { diff, type DiffFinding } from '../../../src/analysis/index.ts';
 import { replayFindings } from '../../../src/cli/diff-replay.ts';
-import type { Replay } from '../../../src/cli/render/diff-report.ts';
+import { diffText, type Replay } from '../../../src/cli/render/diff-report.ts';
 import type { AuthorizationRule, JwtRule, MeshConfig } from '../../../src/istio/index.ts';
 import { requestAuthentication, service } from '../../kit/mesh-resources.ts';
 import { authorizationPolicy, meshWith, workload } from '../../kit/policies.ts';
@@ -31,6 +31,22 @@ async function replayed(before: MeshConfig, after: MeshConfig): Promise<readonly
   const replays = await replayFindings(findings, before, after);
   return findings.flatMap((finding, i) => (replays[i] === undefined ? [] : [[finding, replays[i]] as const]));
 }
+
+it('a finding says where its token is and who signed it, where that tells the sides apart', () => {
+  const text = (before: MeshConfig, after: MeshConfig): string => diffText(diff(before, after), undefined, false);
+  const moved = text(mesh([X]), mesh([{ ...X, fromHeaders: [{ name: 'x-a', prefix: 'JWT ' }] }]));
+  expect(moved).toContain(
+    'token {"iss":"https://x","sub":"a"} in header `x-a` after `JWT `, signed by the keys at `https://x/keys`',
+  );
+  expect(moved).toContain('before  denied  no ALLOW policy matched');
+  const forged = text(mesh([], []), mesh([X], []));
+  expect(forged).toContain('signed by nobody (forged or expired)');
+  expect(forged).toContain(
+    'after   denied  the token is refused: Jwt verification fails: RequestAuthentication foo/jwt rule 0',
+  );
+  const widened = text(mesh([X], [scope]), mesh([X], [tokens]));
+  expect(widened).toContain('token {"iss":"https://x","sub":"a"}\n');
+});
 
 describe('a replayed token', () => {
   it.each<[string, MeshConfig, MeshConfig]>([
