@@ -33,6 +33,7 @@ import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
 import { reachabilityFindings } from './reachability.ts';
 import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
+import { tokenObstacle } from './token-obstacles.ts';
 import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { familiarPrincipals, witnessOf, type Witness, type WitnessFrame } from './witness.ts';
 
@@ -244,6 +245,8 @@ class Comparison {
 
   /** The walk, or why there is none. */
   #walk({ before, after }: Sides<AccessProgram>, options: WalkOptions): Walked | string {
+    const obstacle = tokenObstacle(before, after);
+    if (obstacle !== undefined) return obstacle;
     let walk: Walk;
     try {
       walk = walkJointly(before, after, this.#factory, options);
@@ -263,7 +266,7 @@ class Comparison {
     const { region, text, walk } = found;
     const { traffic, setup } = ports.after;
     const subject = ports.after.subject ?? ports.before.subject ?? NOBODY;
-    const witness = this.#witness(region, walk.levels, { subject, port: setup.port, traffic });
+    const witness = this.#witness(region, walk, { subject, port: setup.port, traffic });
     const decisions = { before: decisionAt(ports.before, witness), after: decisionAt(ports.after, witness) };
     invariant(
       changeOf(decisions) === region.change,
@@ -277,17 +280,18 @@ class Comparison {
       traffic,
       witness: witness.request,
       verdicts: witness.verdicts,
+      ...(witness.token === undefined ? {} : { token: witness.token }),
       ...decisions,
     };
   }
 
   #witness(
     region: Region,
-    levels: Walk['levels'],
+    walk: Walk,
     to: { readonly subject: Subject; readonly port: number; readonly traffic: Traffic },
   ): Witness {
     const { subject, port, traffic } = to;
-    return witnessOf(region, levels, {
+    return witnessOf(region, walk, {
       destination: destinationOf(subject, port),
       traffic,
       pathNormalization: this.#normalization,

@@ -82,7 +82,7 @@ function findingLines(finding: ReportedDiff['findings'][number]): readonly strin
   const lines = [
     `  ${targetsText(targets)}`,
     `    ${summary}${TRAFFIC[finding.traffic]}`,
-    `    e.g.    ${requestText(finding.witness)}${verdictText(finding)}`,
+    `    e.g.    ${witnessText(finding)}`,
     `    before  ${decisionText(before)}`,
     `    after   ${decisionText(after)}`,
   ];
@@ -99,6 +99,19 @@ const TRAFFIC: Readonly<Record<Finding['traffic'], string>> = {
 export function replayText({ before, after, agrees, skipped }: Replay): string {
   if (skipped !== undefined) return `not sent: ${skipped}`;
   return `${before}, then ${after}: ${agrees === true ? 'as predicted' : 'NOT AS PREDICTED'}`;
+}
+
+/** The witness, with all that has to hold for it. */
+function witnessText(finding: Finding): string {
+  return `${requestText(finding.witness)}${tokenText(finding)}${verdictText(finding)}`;
+}
+
+/** Where the token is and who signed it, where that matters. */
+function tokenText({ token }: Finding): string {
+  if (token === undefined || token.good) return '';
+  const { location, signer } = token;
+  const prefix = location.in === 'header' && location.prefix !== '' ? ` after \`${location.prefix}\`` : '';
+  return ` in ${location.in} \`${location.name}\`${prefix}, signed by ${signer.label}`;
 }
 
 function verdictText({ verdicts }: Finding): string {
@@ -157,7 +170,7 @@ export function diffMarkdown(diff: ReportedDiff): string {
       const cells = [
         targetsText(finding.targets),
         `${finding.summary}${TRAFFIC[finding.traffic]}`,
-        `${requestText(finding.witness)}${verdictText(finding)}`,
+        witnessText(finding),
         decisionText(finding.before),
         decisionText(finding.after),
       ];
@@ -233,7 +246,7 @@ function sarifUndecided(open: ReportedDiff['undecided'][number]): unknown {
 
 function sarifResult(finding: Finding): unknown {
   const at = finding.after.at ?? finding.before.at;
-  const text = `${targetsText(finding.targets)}: ${finding.summary}${TRAFFIC[finding.traffic]}; e.g. ${requestText(finding.witness)}`;
+  const text = `${targetsText(finding.targets)}: ${finding.summary}${TRAFFIC[finding.traffic]}; e.g. ${witnessText(finding)}`;
   return {
     ruleId: finding.kind,
     level: SEVERITY[finding.kind][0],
