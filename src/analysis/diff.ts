@@ -34,6 +34,7 @@ import { modelNotes } from './model-notes.ts';
 import { withNearest } from './nearest-policy.ts';
 import { reachabilityFindings } from './reachability.ts';
 import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
+import { tokenObstacle } from './token-obstacles.ts';
 import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { familiarPrincipals, witnessOf, type Witness, type WitnessFrame } from './witness.ts';
 
@@ -250,6 +251,8 @@ class Comparison {
 
   /** The walk, or why there is none. */
   #walk({ before, after }: Sides<AccessProgram>, options: WalkOptions): Walked | string {
+    const obstacle = tokenObstacle(before, after);
+    if (obstacle !== undefined) return obstacle;
     let walk: Walk;
     try {
       walk = walkJointly(before, after, this.#factory, options);
@@ -269,7 +272,7 @@ class Comparison {
     const { region, text, walk } = found;
     const { traffic, setup, declared } = ports.after;
     const subject = ports.after.subject ?? ports.before.subject ?? NOBODY;
-    const witness = this.#witness(region, walk.levels, { subject, port: setup.port, traffic });
+    const witness = this.#witness(region, walk, { subject, port: setup.port, traffic });
     const decisions = { before: decisionAt(ports.before, witness), after: decisionAt(ports.after, witness) };
     invariant(
       changeOf(decisions) === region.change,
@@ -283,6 +286,7 @@ class Comparison {
       traffic,
       witness: witness.request,
       verdicts: witness.verdicts,
+      ...(witness.token === undefined ? {} : { token: witness.token }),
       before: withNearest(decisions.before, decisions.after, this.#before, ports.before.selected.policies),
       after: withNearest(decisions.after, decisions.before, this.#after, ports.after.selected.policies),
     };
@@ -290,11 +294,11 @@ class Comparison {
 
   #witness(
     region: Region,
-    levels: Walk['levels'],
+    walk: Walk,
     to: { readonly subject: Subject; readonly port: number; readonly traffic: Traffic },
   ): Witness {
     const { subject, port, traffic } = to;
-    return witnessOf(region, levels, {
+    return witnessOf(region, walk, {
       destination: destinationOf(subject, port),
       traffic,
       pathNormalization: this.#normalization,

@@ -6,6 +6,7 @@ import type { AuthorizationRequest } from '../policy/request.ts';
 import type { Traffic } from './access-program.ts';
 import type { SideDecision } from './mesh-side.ts';
 import type { RegionText } from './region.ts';
+import type { WitnessToken } from './token-model.ts';
 
 export type FindingKind =
   | 'newly-allowed'
@@ -48,6 +49,8 @@ export interface Finding {
   readonly witness: AuthorizationRequest;
   /** How external authorizers have to answer for the witness to tell the sides apart. */
   readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
+  /** How the witness's token travels and who signed it; absent where it has none. */
+  readonly token?: WitnessToken;
   readonly before: SideDecision;
   readonly after: SideDecision;
 }

@@ -6,13 +6,17 @@
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import { targetsOf } from '../policy/policy-attachment.ts';
+import { policyAttaches, targetsOf } from '../policy/policy-attachment.ts';
 import type { MeshSide, Subject } from './mesh-side.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
 export function hypotheticalSubjects(configs: readonly MeshConfig[]): readonly Subject[] {
-  const policies = configs.flatMap((config) => [...config.authorizationPolicies, ...config.peerAuthentications]);
+  const policies = configs.flatMap((config) => [
+    ...config.authorizationPolicies,
+    ...config.peerAuthentications,
+    ...config.requestAuthentications,
+  ]);
   const roots = new Set(configs.map(({ settings }) => settings.rootNamespace));
   const namespaces = new Set(policies.map(({ metadata }) => metadata.namespace));
   if ([...namespaces].every((namespace) => roots.has(namespace)) && policies.length > 0) namespaces.add('default');
@@ -34,16 +38,20 @@ export const ANOTHER_NAMESPACE = 'another-namespace';
  * namespace reaches into namespaces that nobody has declared yet.
  */
 export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly Subject[] {
-  const known = [before, after].map(({ config }) => new Set(config.authorizationPolicies.map(policyText)));
+  const known = [before, after].map((side) => new Set(policiesOf(side).map(policyText)));
   const subjects = new Map<string, Subject>();
   for (const [i, side] of [before, after].entries()) {
-    const unselected = new Set(side.unselected);
-    for (const policy of side.config.authorizationPolicies) {
+    const unselected = new Set<SelectingPolicy>(side.unselected);
+    for (const policy of policiesOf(side)) {
       if (known[1 - i]?.has(policyText(policy)) === true) continue;
       const { metadata, spec } = policy;
       const root = metadata.namespace === side.config.settings.rootNamespace;
-      const unselective = Object.keys(spec.selector?.matchLabels ?? {}).length === 0 && targetsOf(policy).length === 0;
-      if (!root && !unselective && !unselected.has(policy)) continue;
+      if (
+        !root &&
+        !guardsTheNamespace(policy) &&
+        (isAuthorization(policy) ? !unselected.has(policy) : attachesToSome(policy, side))
+      )
+        continue;
       const made = subject(root ? ANOTHER_NAMESPACE : metadata.namespace, spec.selector?.matchLabels ?? {});
       subjects.set(`${made.namespace}/${made.name}`, made);
     }
@@ -51,8 +59,28 @@ export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly 
   return [...subjects.values()];
 }
 
-function policyText({ metadata, spec }: MeshConfig['authorizationPolicies'][number]): string {
-  return JSON.stringify([metadata.namespace, metadata.annotations['istio.io/dry-run'], spec]);
+type SelectingPolicy = MeshConfig['authorizationPolicies'][number] | MeshConfig['requestAuthentications'][number];
+
+function policiesOf({ config }: MeshSide): readonly SelectingPolicy[] {
+  return [...config.authorizationPolicies, ...config.requestAuthentications];
+}
+
+function isAuthorization(policy: SelectingPolicy): policy is MeshConfig['authorizationPolicies'][number] {
+  return policy.kind === 'AuthorizationPolicy';
+}
+
+/** Declared workloads may all have policies of their own, and the next one none. */
+function guardsTheNamespace(policy: SelectingPolicy): boolean {
+  const labels = Object.keys(policy.spec.selector?.matchLabels ?? {});
+  return isAuthorization(policy) && labels.length === 0 && targetsOf(policy).length === 0;
+}
+
+function attachesToSome(policy: SelectingPolicy, { config }: MeshSide): boolean {
+  return config.workloads.some((workload) => policyAttaches(policy, workload, config.settings.rootNamespace));
+}
+
+function policyText({ kind, metadata, spec }: SelectingPolicy): string {
+  return JSON.stringify([kind, metadata.namespace, metadata.annotations['istio.io/dry-run'], spec]);
 }
 
 function subject(namespace: string, labels: Labels): Subject {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { tokenNotes } from './token-notes.ts';
 
 export interface RunFacts {
   /** How many classes are listed at most, where there were more. */
@@ -24,7 +25,7 @@ export function modelNotes(before: MeshConfig, after: MeshConfig, facts: RunFact
   if (keys.some((key) => key.startsWith('experimental.'))) {
     notes.push('dynamic metadata (`experimental.envoy.filters.…`) is opaque: it counts as absent');
   }
-  for (const change of identityChanges(before, after)) notes.push(change);
+  notes.push(...tokenNotes(before, after), ...identityChanges(before, after));
   if (facts.hypothetical) notes.push('no workload is declared: labels of selectors stand for workloads');
   if (facts.narrowed) notes.push("identities: only those of Istio's own shape are compared");
   if (facts.cut !== undefined) notes.push(`no more than ${facts.cut} classes are listed for one workload`);

@@ -2,8 +2,8 @@
  * Witnesses of a policy diff sent over real mutual TLS, before and after the change.
  *
  * The caller is a workload made for the occasion with the witness's identity. DestinationRules are left out: what the
- * server lets in is asked, not what some client would send. Witnesses that need a token, an address or a server name
- * of their own cannot be sent and say so.
+ * server lets in is asked, not what some client would send. Tokens are signed with keys made for the occasion. Witnesses
+ * that need an address or a server name of their own cannot be sent and say so.
  * @module
  */
 import type { DiffFinding as Finding } from '../analysis/index.ts';
@@ -13,6 +13,7 @@ import { Mesh } from '../mesh/index.ts';
 import { inboundPorts } from '../policy/index.ts';
 import type { Caller } from '../sim/index.ts';
 import type { Replay } from './render/diff-report.ts';
+import { ReplayTokens } from './replay-tokens.ts';
 
 /** Replays every finding; two meshes are started, one for each side. */
 export async function replayFindings(
@@ -21,8 +22,9 @@ export async function replayFindings(
   after: MeshConfig,
 ): Promise<readonly Replay[]> {
   const callers = callersOf(findings, after.settings.trustDomain);
-  await using meshBefore = await Mesh.start({ config: withCallers(before, callers) });
-  await using meshAfter = await Mesh.start({ config: withCallers(after, callers) });
+  const tokens = await ReplayTokens.for(findings);
+  await using meshBefore = await Mesh.start({ config: withCallers(tokens.replaced(before), callers) });
+  await using meshAfter = await Mesh.start({ config: withCallers(tokens.replaced(after), callers) });
   const replays: Replay[] = [];
   for (const finding of findings) {
     const skipped = obstacle(finding, callers, [before, after]);
@@ -30,7 +32,10 @@ export async function replayFindings(
       replays.push({ before: '', after: '', skipped });
       continue;
     }
-    const [one, two] = [await send(meshBefore, finding, callers), await send(meshAfter, finding, callers)];
+    const [one, two] = [
+      await send(meshBefore, finding, callers, tokens),
+      await send(meshAfter, finding, callers, tokens),
+    ];
     const agrees =
       one.allowed === (finding.before.decision === 'allow') && two.allowed === (finding.after.decision === 'allow');
     replays.push({ before: one.text, after: two.text, agrees });
@@ -68,7 +73,7 @@ function withCallers(config: MeshConfig, callers: Callers): MeshConfig {
 }
 
 function obstacle(
-  { witness, verdicts, kind }: Finding,
+  { witness, verdicts, kind, token }: Finding,
   callers: Callers,
   configs: readonly MeshConfig[],
 ): string | undefined {
@@ -79,13 +84,13 @@ function obstacle(
   if (source?.ip !== undefined || source?.remoteIp !== undefined || destination.ip !== undefined)
     return 'it needs an address of its own';
   if (connection?.sni !== undefined) return 'it needs a server name of its own';
-  if (request.auth !== undefined) return 'it needs a token';
   if (Object.keys(verdicts).length > 0) return 'it needs an external authorizer';
   if (source?.principal !== undefined && !callers.has(source.principal))
     return 'the identity is not one the mesh issues';
   const servers = configs.map((config) => serverOf(config, destination));
   if (servers.includes(undefined)) return 'the workload is not there on both sides';
-  return servers.every((ports) => ports?.includes(destination.port)) ? undefined : 'nothing listens on the port';
+  if (!servers.every((ports) => ports?.includes(destination.port))) return 'nothing listens on the port';
+  return token === undefined ? undefined : ReplayTokens.obstacle(token);
 }
 
 /** The ports of the workload that the witness goes to; nothing where it is not there. */
@@ -99,8 +104,9 @@ function serverOf(config: MeshConfig, destination: Finding['witness']['destinati
 
 async function send(
   mesh: Mesh,
-  { witness }: Finding,
+  { witness, token }: Finding,
   callers: Callers,
+  tokens: ReplayTokens,
 ): Promise<{ readonly allowed: boolean; readonly text: string }> {
   const { source, destination, request } = witness;
   const caller = source?.principal === undefined ? undefined : callers.get(source.principal);
@@ -110,12 +116,14 @@ async function send(
   // Where mutual TLS is off a sidecar would give way to plaintext; the identity is shown all the same.
   const from: Caller =
     caller === undefined ? 'outside' : mode === 'DISABLE' ? { workload: name, certificate: 'mesh' } : name;
-  const headers = Object.entries(request?.headers ?? {}).map(([key, value]) => [key, String(value)] as const);
+  const asked = request ?? { method: 'GET', path: '/' };
+  const sent = token === undefined ? asked : await tokens.signed(asked, token);
+  const headers = Object.entries(sent.headers ?? {}).map(([key, value]) => [key, String(value)] as const);
   const outcome = await mesh.request({
     from,
     to: `${to}:${destination.port}`,
     method: request?.method ?? 'GET',
-    path: request?.path ?? '/',
+    path: sent.path,
     ...(request?.host === undefined ? {} : { host: request.host }),
     headers: Object.fromEntries(headers),
   });

@@ -154,7 +154,7 @@ export function classText({ summary, traffic }: Finding): string {
 export function witnessText(finding: Finding): string {
   const { witness, requests, classes } = finding;
   const shown = classes === undefined ? withoutAddresses(witness, requests) : witness;
-  return `${requestText(shown)}${verdictText(finding)}`;
+  return `${requestText(shown)}${tokenText(finding)}${verdictText(finding)}`;
 }
 
 /** A witness has an address wherever some rule asks for one; where it makes no difference it is left out. */
@@ -178,6 +178,14 @@ function withoutAddresses(witness: AuthorizationRequest, requests: Finding['requ
 export function replayText({ before, after, agrees, skipped }: Replay): string {
   if (skipped !== undefined) return `not sent: ${skipped}`;
   return `${before}, then ${after}: ${agrees === true ? 'as predicted' : 'NOT AS PREDICTED'}`;
+}
+
+/** Where the token is and who signed it, where that matters. */
+function tokenText({ token }: Finding): string {
+  if (token === undefined || token.good) return '';
+  const { location, signer } = token;
+  const prefix = location.in === 'header' && location.prefix !== '' ? ` after \`${location.prefix}\`` : '';
+  return ` in ${location.in} \`${location.name}\`${prefix}, signed by ${signer.label}`;
 }
 
 function verdictText({ verdicts }: Finding): string {
