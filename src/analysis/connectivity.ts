@@ -36,6 +36,8 @@ export interface Permissiveness {
   readonly port: number;
   /** Share of the finite class space that is let in: 0 nobody, 1 anybody. */
   readonly share: number;
+  /** The share in the baseline, in the same classes; absent where the workload was not there. */
+  readonly was?: number;
 }
 
 /** Callers without a sidecar and without an identity. */
@@ -131,14 +133,26 @@ export function blastRadius(
   return [...found.values()];
 }
 
-/** How open every declared port is. Classes weigh the same within their attribute. */
-export function permissiveness(config: MeshConfig): readonly Permissiveness[] {
+/**
+ * How open every declared port is. Classes weigh the same within their attribute; which there are hangs on what the
+ * policies ask for, so that a share alone says little about another configuration's. With a `baseline` both are measured
+ * in the same classes: a port that lets in all it did and more has no smaller share.
+ */
+export function permissiveness(config: MeshConfig, baseline?: MeshConfig): readonly Permissiveness[] {
   const map = new AccessMap(config);
-  return map.declaredPorts().map((access) => ({
-    to: nameOf(access.subject),
-    port: access.setup.port === OTHER_PORT ? 0 : access.setup.port,
-    share: shareOf(map.allowed(access)),
-  }));
+  const old = baseline === undefined ? undefined : new AccessMap(baseline, map);
+  return map.declaredPorts().map((access) => {
+    const to = nameOf(access.subject);
+    const { port } = access.setup;
+    const place = { to, port: port === OTHER_PORT ? 0 : port };
+    if (old?.side.subject(to) === undefined) return { ...place, share: shareOf(map.allowed(access)) };
+    const was = old.port({ to, port, traffic: access.traffic });
+    return {
+      ...place,
+      share: shareOf(map.allowedBeside(access, was.program)),
+      was: shareOf(old.allowedBeside(was, access.program)),
+    };
+  });
 }
 
 function shareOf({ root, levels }: Walk): number {

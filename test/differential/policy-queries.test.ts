@@ -17,6 +17,8 @@ const NAMES = ['a', 'b', 'c'];
 const CALLERS = [...NAMES.map((name) => `foo/${name}`), 'outside'];
 const WORKLOADS = new Set(NAMES.map((name) => `foo/${name}`));
 const PORTS = [8080, 9090];
+/** Of sums of products of shares. */
+const ROUNDING = 1e-9;
 const METHODS = ['GET', 'POST', 'PUT'];
 const PATHS = ['/', '/a', '/a/b', '/c'];
 
@@ -222,5 +224,27 @@ it(`permissiveness is 0 where nobody gets in, 1 where everybody does, and betwee
       seen[share === 0 ? 'none' : share === 1 ? 'all' : 'between']++;
     }
   });
+  for (const [kind, count] of Object.entries(seen)) expect(count, kind).toBeGreaterThan(2);
+});
+
+it(`a port that lets in more has no smaller share, in the classes of both (seed ${SEED})`, () => {
+  const seen = { wider: 0, same: 0 };
+  fc.assert(
+    fc.property(worlds, rule, fc.nat(), (config, extra, pick) => {
+      const { authorizationPolicies } = config;
+      const chosen = authorizationPolicies[pick % authorizationPolicies.length];
+      if (chosen === undefined) return;
+      const { name } = chosen.metadata;
+      // One more ALLOW rule, or one DENY rule less.
+      const wider = withRules(config, name, (rules) =>
+        chosen.spec.action === 'DENY' ? rules.slice(1) : [...rules, extra],
+      );
+      for (const { share, was = -1 } of permissiveness(wider, config)) {
+        expect(share).toBeGreaterThan(was - ROUNDING);
+        seen[share > was + ROUNDING ? 'wider' : 'same']++;
+      }
+    }),
+    { numRuns: RUNS, seed: SEED, endOnFailure: true },
+  );
   for (const [kind, count] of Object.entries(seen)) expect(count, kind).toBeGreaterThan(2);
 });
