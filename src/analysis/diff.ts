@@ -7,7 +7,6 @@
  * `src/policy`; a disagreement is a bug and thrown.
  * @module
  */
-import { MeshError } from '../core/errors.ts';
 import { invariant } from '../core/invariant.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
@@ -15,11 +14,12 @@ import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { causeOf, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
+import { callFindings } from './call-findings.ts';
 import type { Finding, FindingKind } from './finding.ts';
 import { destinationOf, hostOf, targetOf } from './finding-target.ts';
 import { joinClasses, mergeFindings } from './finding-merge.ts';
 import { hypotheticalSubjects, undeclaredSubjects } from './hypothetical-subjects.ts';
-import { walkJointly, type Change, type Walk, type WalkOptions } from './joint-walk.ts';
+import type { Change, Walk, WalkOptions } from './joint-walk.ts';
 import { LevelFactory } from './level.ts';
 import {
   bareProgram,
@@ -31,10 +31,11 @@ import {
 } from './mesh-side.ts';
 import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
-import { reachabilityFindings } from './reachability.ts';
-import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
+import { forTrustDomain } from './own-identity.ts';
+import { formatRegion, type Region, type RegionText } from './region.ts';
 import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
-import { witnessOf, type Witness } from './witness.ts';
+import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
+import { behindTrustDomain, witnessOf, type Witness } from './witness.ts';
 
 export interface PolicyDiff {
   readonly findings: readonly Finding[];
@@ -86,13 +87,6 @@ interface Sides<T> {
   readonly after: T;
 }
 
-interface Walked {
-  readonly walk: Walk;
-  /** More classes than are listed. */
-  readonly cut: boolean;
-  readonly regions: readonly { readonly region: Region; readonly text: RegionText }[];
-}
-
 interface PortPair {
   readonly port: number;
   readonly before: ProtocolClass;
@@ -112,6 +106,9 @@ class Comparison {
   readonly #principals: readonly string[];
   readonly #workloads: ReadonlySet<string> | undefined;
   readonly #sameOutcome: boolean;
+  readonly #atoms: AtomTable;
+  /** The mesh's own, where it changes. */
+  readonly #trustDomains: Sides<string> | undefined;
   readonly #findings: Finding[] = [];
   #cut = false;
 
@@ -123,7 +120,13 @@ class Comparison {
     const foreign = before.settings.caTrustDomains.length + after.settings.caTrustDomains.length > 0;
     this.#normalization = stricter(before.settings.pathNormalization, after.settings.pathNormalization);
     const identities = options.identities ?? (foreign ? 'spiffe' : 'istio');
-    const trustDomains = [before, after].flatMap(({ settings }) => acceptedTrustDomains(settings));
+    const accepted = { before: acceptedTrustDomains(before.settings), after: acceptedTrustDomains(after.settings) };
+    const [was, is] = [before.settings.trustDomain, after.settings.trustDomain];
+    this.#trustDomains = was === is ? undefined : { before: was, after: is };
+    // Nobody is of a trust domain that the change makes: its callers are those of the old one.
+    const made = was === is || accepted.before.includes(is) ? undefined : is;
+    const trustDomains = [...accepted.before, ...accepted.after.filter((domain) => domain !== made)];
+    this.#atoms = atoms;
     this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
     this.#principals = principalsOf(after).slice(0, PRINCIPALS_MAX);
@@ -139,7 +142,7 @@ class Comparison {
         this.#compare({ name: subject.name, before: subject, after: subject });
       }
     }
-    this.#findings.push(...reachabilityFindings(this.#before, this.#after, this.#workloads));
+    this.#findings.push(...this.#calls());
     let states = 0;
     let walks = 0;
     for (const walked of this.#walks.values()) {
@@ -156,6 +159,18 @@ class Comparison {
       }),
       statistics: { workloads: pairs.length, walks, states },
     };
+  }
+
+  #calls(): readonly Finding[] {
+    return callFindings({
+      before: this.#before,
+      after: this.#after,
+      factory: this.#factory,
+      normalization: this.#normalization,
+      regionsMax: this.#regionsMax,
+      undecided: this.#undecided,
+      servers: this.#workloads,
+    });
   }
 
   #pairs(): readonly Pair[] {
@@ -220,6 +235,40 @@ class Comparison {
     };
     this.#comparePrograms(ports, 'outcomes');
     if (this.#sameOutcome) this.#comparePrograms(ports, 'causes');
+    if (this.#trustDomains !== undefined) this.#compareOwn(ports, this.#trustDomains);
+  }
+
+  /** Callers whose trust domain is another on either side, where either tells the two apart. */
+  #compareOwn(ports: Sides<PortSide>, trustDomains: Sides<string>): void {
+    const { traffic, setup, subject = ports.before.subject ?? NOBODY } = ports.after;
+    const key = { before: keyOf(ports.before, 'outcomes'), after: keyOf(ports.after, 'outcomes') };
+    const both = `own ${traffic}\n${key.before}\n${key.after}`;
+    let walked = this.#walks.get(both);
+    if (walked === undefined) {
+      const read = (program: AccessProgram): Sides<AccessProgram> => ({
+        before: forTrustDomain(program, trustDomains.before, this.#atoms),
+        after: forTrustDomain(program, trustDomains.after, this.#atoms),
+      });
+      const [one, two] = [programOf(ports.before, key.before), programOf(ports.after, key.after)].map(read);
+      invariant(one !== undefined && two !== undefined, 'there are two sides');
+      const apart = [one, two].map((programs) => walkedRegions(programs, this.#factory, { traffic, regionsMax: 1 }));
+      const told = apart.every((each) => typeof each === 'string' || each.regions.length > 0);
+      walked = this.#walk({ before: one.before, after: told ? two.after : one.before }, { traffic });
+      this.#walks.set(both, walked);
+    }
+    if (typeof walked === 'string') {
+      this.#undecided.add(walked, targetOf(subject, setup.port));
+      return;
+    }
+    const { walk, cut } = walked;
+    const found = walked.regions.map(({ region, text }) => {
+      const { caller = 'any identity of the mesh', ...rest } = text;
+      const named = {
+        caller: `${caller} of trust domain \`${trustDomains.before}\` before and \`${trustDomains.after}\` after`,
+      };
+      return this.#finding(ports, { region, text: { ...named, ...rest }, walk, trustDomains });
+    });
+    this.#findings.push(...joinClasses(found, cut));
   }
 
   #comparePrograms(ports: Sides<PortSide>, compare: 'outcomes' | 'causes'): void {
@@ -243,29 +292,28 @@ class Comparison {
     this.#findings.push(...joinClasses(found, cut));
   }
 
-  /** The walk, or why there is none. */
-  #walk({ before, after }: Sides<AccessProgram>, options: WalkOptions): Walked | string {
-    let walk: Walk;
-    try {
-      walk = walkJointly(before, after, this.#factory, options);
-    } catch (error) {
-      if (error instanceof MeshError && error.code === 'ERR_ANALYSIS_LIMIT') return error.message;
-      throw error;
-    }
-    const { regions, cut } = regionsOf(walk, this.#regionsMax);
-    this.#cut ||= cut;
-    return { walk, cut, regions: regions.map((region) => ({ region, text: describeRegion(region) })) };
+  #walk(programs: ProgramPair, options: WalkOptions): Walked | string {
+    const walked = walkedRegions(programs, this.#factory, { ...options, regionsMax: this.#regionsMax });
+    this.#cut ||= typeof walked !== 'string' && walked.cut;
+    return walked;
   }
 
   #finding(
     ports: Sides<PortSide>,
-    found: { readonly region: Region; readonly text: RegionText; readonly walk: Walk },
+    found: {
+      readonly region: Region;
+      readonly text: RegionText;
+      readonly walk: Walk;
+      readonly trustDomains?: Sides<string>;
+    },
   ): Finding {
-    const { region, text, walk } = found;
+    const { region, text, walk, trustDomains } = found;
     const { traffic, setup } = ports.after;
     const subject = ports.after.subject ?? ports.before.subject ?? NOBODY;
-    const witness = this.#witness(region, walk.levels, { subject, port: setup.port, traffic });
-    const decisions = { before: decisionAt(ports.before, witness), after: decisionAt(ports.after, witness) };
+    const to = { subject, port: setup.port, traffic, ownTrustDomain: trustDomains?.after };
+    const witness = this.#witness(region, walk.levels, to);
+    const was = trustDomains === undefined ? witness : ofTrustDomain(witness, trustDomains.before);
+    const decisions = { before: decisionAt(ports.before, was), after: decisionAt(ports.after, witness) };
     invariant(
       changeOf(decisions) === region.change,
       `the walk and the evaluator disagree about ${JSON.stringify(witness)}`,
@@ -285,15 +333,21 @@ class Comparison {
   #witness(
     region: Region,
     levels: Walk['levels'],
-    to: { readonly subject: Subject; readonly port: number; readonly traffic: Traffic },
+    to: {
+      readonly subject: Subject;
+      readonly port: number;
+      readonly traffic: Traffic;
+      readonly ownTrustDomain: string | undefined;
+    },
   ): Witness {
-    const { subject, port, traffic } = to;
+    const { subject, port, traffic, ownTrustDomain } = to;
     return witnessOf(region, levels, {
       destination: destinationOf(subject, port),
       traffic,
       pathNormalization: this.#normalization,
       host: hostOf(subject),
       principals: this.#principals,
+      ...(ownTrustDomain === undefined ? {} : { ownTrustDomain }),
     });
   }
 }
@@ -318,6 +372,12 @@ function programOf({ side, subject, selected, setup, traffic }: PortSide, key: s
 
 function decisionAt({ side, subject, setup, traffic }: PortSide, witness: Witness): SideDecision {
   return side.decide(subject, setup, traffic, witness);
+}
+
+/** The witness in the hands of a caller of the same name elsewhere. */
+function ofTrustDomain({ request, verdicts }: Witness, trustDomain: string): Witness {
+  const principal = `${trustDomain}/${behindTrustDomain(request.source?.principal ?? '')}`;
+  return { request: { ...request, source: { ...request.source, principal } }, verdicts };
 }
 
 const KINDS: Readonly<Record<Change, FindingKind>> = {

@@ -19,6 +19,7 @@ import {
   HOST_TEXTS,
   ISTIO_IDENTITIES,
   METHOD_TEXTS,
+  OWN_IDENTITIES,
   pathTexts,
   SNI_TEXTS,
   SPIFFE_IDENTITIES,
@@ -62,7 +63,18 @@ export interface UniverseOptions {
   readonly trustDomains?: readonly string[];
 }
 
-const ORDER: readonly string[] = ['verdict', 'principal', 'sni', 'method', 'path', 'host', 'token', 'claim', 'header'];
+const ORDER: readonly string[] = [
+  'verdict',
+  'principal',
+  'own',
+  'sni',
+  'method',
+  'path',
+  'host',
+  'token',
+  'claim',
+  'header',
+];
 const ABSENTABLE: ReadonlySet<string> = new Set(['principal', 'sni', 'token']);
 
 /** Caches tables of classes: workloads with the same values share them. */
@@ -154,6 +166,7 @@ export class LevelFactory {
 const SPIFFE_STATES_MAX = 6000;
 
 const UNIVERSES: Readonly<Record<Exclude<SingleAttribute, 'principal' | 'path'>, Universe>> = {
+  own: OWN_IDENTITIES,
   sni: SNI_TEXTS,
   method: METHOD_TEXTS,
   host: HOST_TEXTS,

@@ -19,6 +19,7 @@ import {
   AccessCompiler,
   causeOf,
   closedBy,
+  seesServerName,
   openTo,
   type AccessProgram,
   type PortSetup,
@@ -218,7 +219,7 @@ export class MeshSide {
     if (!subject.injected) return { decision: 'allow', reason: BARE };
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
     if (pipeline === undefined) return { decision: 'deny', reason: 'the port speaks HTTP: bytes are refused' };
-    return this.#handshake(subject, setup, witness) ?? this.#authorize(subject, setup.port, pipeline, witness);
+    return this.#handshake(subject, setup, witness) ?? this.#authorize(subject, setup, pipeline, witness);
   }
 
   #handshake(subject: Subject, setup: PortSetup, { request }: Witness): SideDecision | undefined {
@@ -237,14 +238,13 @@ export class MeshSide {
     return accepted ? undefined : { decision: 'deny', reason: 'the trust domain is not accepted' };
   }
 
-  #authorize(subject: Subject, port: number, pipeline: Traffic, { request, verdicts }: Witness): SideDecision {
+  #authorize(subject: Subject, setup: PortSetup, pipeline: Traffic, { request, verdicts }: Witness): SideDecision {
     const program = new AuthorizationProgram(this.select(subject).policies, {
       settings: this.config.settings,
-      port,
+      port: setup.port,
       externalAuthorizer: ({ name }) => verdicts[name] ?? 'allow',
     });
-    const { request: http, ...connection } = request;
-    const attributes = pipeline === 'http' && http !== undefined ? { ...connection, request: http } : connection;
+    const attributes = seenBy(pipeline, setup, request);
     const { decision, reason, determining } = program.decide(attributes);
     const [ref] = determining;
     return { decision, reason, ...(ref === undefined ? {} : this.#written(ref)) };
@@ -258,6 +258,17 @@ export class MeshSide {
     return { by, at: { file, line, column } };
   }
 }
+
+/** What of a request the filters of a port look at. */
+function seenBy(pipeline: Traffic, setup: PortSetup, { request: http, connection, source, ...rest }: Asked): Asked {
+  const named = connection === undefined || !seesServerName(setup) ? rest : { ...rest, connection };
+  if (pipeline === 'http' && http !== undefined) return { ...named, ...(source && { source }), request: http };
+  // Only a request's headers make the original client another than the peer.
+  const { remoteIp: _, ...peer } = source ?? {};
+  return { ...named, source: peer };
+}
+
+type Asked = Witness['request'];
 
 function originsOf(config: MeshConfig): ReadonlyMap<string, ResourceOrigin> {
   const origins = new Map<string, ResourceOrigin>();

@@ -88,6 +88,7 @@ export function formatRegion(text: RegionText): string {
 
 const NAMES: Readonly<Record<string, string>> = {
   principal: 'caller',
+  own: 'caller',
   sni: 'SNI',
   token: 'request principal',
   'source.ip': 'source IP',
@@ -146,7 +147,7 @@ function describePresent(level: ClassLevel, inside: ReadonlySet<number>, present
   if (direct.left.size === 0) return direct.labels.join(' or ');
   const outside = difference(present, inside);
   const inverse = cover(terms, outside);
-  const any = level.name === 'principal' ? 'any identity' : 'any';
+  const any = level.name === 'principal' || level.name === 'own' ? 'any identity' : 'any';
   if (inverse.left.size === 0) return `${any} except ${inverse.labels.join(' or ')}`;
   return describeMixed(level, terms, { inside, outside, direct });
 }

@@ -27,6 +27,8 @@ export interface WitnessFrame {
   readonly host: string;
   /** Identities to choose from first. */
   readonly principals: readonly string[];
+  /** Callers are of this trust domain, the mesh's own. */
+  readonly ownTrustDomain?: string;
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
@@ -92,6 +94,7 @@ class Draft {
   #candidates(level: ClassLevel): readonly string[] {
     if (level.name === 'method') return METHODS;
     if (level.name === 'principal') return this.#frame.principals;
+    if (level.name === 'own') return this.#frame.principals.map((principal) => behindTrustDomain(principal));
     return level.name === 'host' ? [this.#frame.host] : [];
   }
 
@@ -109,7 +112,8 @@ class Draft {
   finish(): Witness {
     const { destination, traffic } = this.#frame;
     const text = (name: string): string | undefined => this.#texts.get(name);
-    const [principal, ip, remoteIp] = [text('principal'), text('source.ip'), text('remote.ip')];
+    const [ip, remoteIp] = [text('source.ip'), text('remote.ip')];
+    const principal = this.#principal();
     const destinationIp = text('destination.ip');
     const sni = text('sni');
     return {
@@ -125,6 +129,13 @@ class Draft {
       },
       verdicts: this.#verdicts,
     };
+  }
+
+  #principal(): string | undefined {
+    const { ownTrustDomain, principals } = this.#frame;
+    if (ownTrustDomain === undefined) return this.#texts.get('principal');
+    const [known = `${ownTrustDomain}/ns/default/sa/default`] = principals;
+    return `${ownTrustDomain}/${this.#texts.get('own') ?? behindTrustDomain(known)}`;
   }
 
   #http(): HttpAttributes {
@@ -153,6 +164,10 @@ class Draft {
       ...(Object.keys(claims).length === 0 ? {} : { auth: { claims } }),
     };
   }
+}
+
+export function behindTrustDomain(principal: string): string {
+  return principal.slice(principal.indexOf('/') + 1);
 }
 
 /** `scope` and its like are split at blanks, so that a list is needed where a text has one. */

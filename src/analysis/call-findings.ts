@@ -1,0 +1,366 @@
+/**
+ * What a change does to the calls of declared workloads: names that no longer lead to a server, or now do; client TLS
+ * that no longer fits, or now does; and callers that are somebody else to the server than before.
+ *
+ * Every workload that both sides declare, every port of every service and every server behind it are taken together, once
+ * for requests and once for bytes. A call is followed on both sides: as far as it goes, and, where it arrives, into the
+ * server's access program with the caller's own identity put in. What both sides' servers do with one and the same
+ * caller is not told again: that is what the comparison of the servers themselves says.
+ * @module
+ */
+import { invariant } from '../core/invariant.ts';
+import type { MeshConfig } from '../istio/mesh-config.ts';
+import type { PathNormalization } from '../istio/mesh-settings.ts';
+import { CLOSED, type Traffic } from './access-program.ts';
+import { CallSide, type Arrival, type Place, type Seen } from './call-arrival.ts';
+import { ReachList } from './call-reach.ts';
+import { callerGroups, callersOf, callersText, type Caller, type CallerGroup } from './caller-groups.ts';
+import type { Finding } from './finding.ts';
+import { joinClasses } from './finding-merge.ts';
+import { destinationOf, targetOf } from './finding-target.ts';
+import { answersOf, forCaller, type FixedCaller } from './fixed-caller.ts';
+import { walkJointly } from './joint-walk.ts';
+import type { LevelFactory } from './level.ts';
+import type { MeshSide } from './mesh-side.ts';
+import { formatRegion } from './region.ts';
+import type { UndecidedList } from './undecided.ts';
+import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
+import { witnessOf, type Witness } from './witness.ts';
+
+export interface CallComparisonOptions {
+  readonly before: MeshSide;
+  readonly after: MeshSide;
+  readonly factory: LevelFactory;
+  readonly normalization: PathNormalization;
+  readonly regionsMax: number;
+  readonly undecided: UndecidedList;
+  /** `namespace/workload`; all where absent. */
+  readonly servers: ReadonlySet<string> | undefined;
+}
+
+export function callFindings(options: CallComparisonOptions): readonly Finding[] {
+  if (callsText(options.before.config) === callsText(options.after.config)) return [];
+  return new CallComparison(options).run();
+}
+
+/** The configuration's part that decides how calls leave, where they go and as whom. */
+function callsText(config: MeshConfig): string {
+  const { destinationRules, peerAuthentications, serviceEntries, workloadEntries, sidecars, settings } = config;
+  const resources = [destinationRules, peerAuthentications, serviceEntries, workloadEntries, sidecars];
+  return JSON.stringify([
+    resources.map((list) =>
+      list.map(({ metadata: { namespace, name, labels, creationTimestamp }, spec }) => [
+        [namespace, name, labels, creationTimestamp],
+        spec,
+      ]),
+    ),
+    config.services.map(({ host, headless, type, selector, ports, metadata }) => [
+      [host, headless, type, selector, ports],
+      [metadata.annotations, metadata.creationTimestamp],
+    ]),
+    config.workloads.map(({ namespace, name, labels, annotations, serviceAccount, injected, replicas, ports }) => [
+      [namespace, name, labels, annotations],
+      [serviceAccount, injected, replicas, ports],
+    ]),
+    [settings.enableAutoMtls, settings.trustDomain, settings.trustDomainAliases, settings.rootNamespace],
+    [settings.defaultDestinationRuleExportTo, settings.clusterDomain],
+  ]);
+}
+
+interface Sides<T> {
+  readonly before: T;
+  readonly after: T;
+}
+
+/** A name and a port, who calls it, and what they say. */
+interface Call {
+  readonly host: string;
+  readonly port: number;
+  readonly group: CallerGroup;
+  readonly traffic: Traffic;
+  /** `namespace/workload` */
+  readonly server: string;
+}
+
+/** Callers that the programs of both sides take for the same. */
+interface CallerClass {
+  readonly members: readonly Caller[];
+  readonly fixed: Sides<FixedCaller>;
+  readonly answers: Sides<string>;
+}
+
+const TRAFFICS: readonly Traffic[] = ['http', 'tcp'];
+
+class CallComparison {
+  readonly #options: CallComparisonOptions;
+  readonly #sides: Sides<CallSide>;
+  readonly #callers: readonly Caller[];
+  readonly #groups: readonly CallerGroup[];
+  readonly #walks = new Map<string, Walked | string>();
+  readonly #told = new Set<string>();
+  readonly #reach: ReachList;
+  readonly #findings: Finding[] = [];
+
+  constructor(options: CallComparisonOptions) {
+    this.#options = options;
+    const { before, after } = options;
+    this.#sides = { before: new CallSide(before), after: new CallSide(after) };
+    this.#callers = callersOf(before.config, after.config);
+    const [one, two] = [before, after].map(({ config }, i) => ({
+      config,
+      registry: (i === 0 ? this.#sides.before : this.#sides.after).router.mesh.registry,
+    }));
+    invariant(one !== undefined && two !== undefined, 'there are two sides');
+    this.#groups = callerGroups(this.#callers, one, two);
+    this.#reach = new ReachList(this.#sides, this.#callers);
+  }
+
+  run(): readonly Finding[] {
+    const { before, after } = this.#sides;
+    const [there, here] = [before.router.names, after.router.names];
+    for (const host of new Set([...there.keys(), ...here.keys()])) {
+      for (const port of new Set([...(there.get(host) ?? []), ...(here.get(host) ?? [])])) {
+        for (const group of this.#groups) this.#follow(host, port, group);
+      }
+    }
+    return [...this.#findings, ...this.#reach.findings()];
+  }
+
+  #follow(host: string, port: number, group: CallerGroup): void {
+    const { namespace } = group.first.workload;
+    const { servers } = this.#options;
+    const routes = {
+      before: this.#sides.before.router.routes(host, port, namespace),
+      after: this.#sides.after.router.routes(host, port, namespace),
+    };
+    for (const server of new Set([...routes.before.targets.keys(), ...routes.after.targets.keys()])) {
+      if (servers?.has(server) === false) continue;
+      for (const traffic of TRAFFICS) {
+        const arrivals = {
+          before: this.#sides.before.arrival(group.first.was, routes.before, server, traffic),
+          after: this.#sides.after.arrival(group.first.workload, routes.after, server, traffic),
+        };
+        this.#compare({ host, port, group, traffic, server }, arrivals);
+      }
+    }
+  }
+
+  #compare(call: Call, arrivals: Sides<Arrival>): void {
+    const [was, is] = [this.#options.before.subject(call.server), this.#options.after.subject(call.server)];
+    // A server that comes or goes is a finding of its own.
+    if (was === undefined || is === undefined) return;
+    const { before, after } = arrivals;
+    if (before.seen !== undefined && after.seen !== undefined) {
+      const seen = { before: before.seen, after: after.seen };
+      this.#bothArrive(call, seen, {
+        before: this.#sides.before.place(was, before.seen),
+        after: this.#sides.after.place(is, after.seen),
+      });
+      if (before.mutual !== after.mutual && !call.group.bare) {
+        this.#reach.protection({ ...call, subject: is, members: call.group.members, arrivals });
+      }
+    } else if (before.seen !== undefined) {
+      if (!isServersDoing(call, arrivals)) {
+        const place = this.#sides.before.place(was, before.seen);
+        this.#oneArrives(call, arrivals, { side: 'before', place, seen: before.seen });
+      }
+    } else if (after.seen !== undefined && !isServersDoing(call, arrivals)) {
+      const place = this.#sides.after.place(is, after.seen);
+      this.#oneArrives(call, arrivals, { side: 'after', place, seen: after.seen });
+    }
+  }
+
+  /** Those of the group whose calls the server lets in where they arrive: for the others nothing changes. */
+  #oneArrives(
+    call: Call,
+    arrivals: Sides<Arrival>,
+    at: { readonly side: 'before' | 'after'; readonly place: Place; readonly seen: Seen },
+  ): void {
+    const { side, place, seen } = at;
+    const here = this.#sides[side];
+    const classes = new Map<string, { readonly members: Caller[]; readonly fixed: FixedCaller }>();
+    for (const member of call.group.members) {
+      const fixed = here.fixed(side === 'before' ? member.was : member.workload, seen);
+      const answers = answersOf(place.atoms, fixed);
+      const known = classes.get(answers);
+      if (known === undefined) classes.set(answers, { members: [member], fixed });
+      else known.members.push(member);
+    }
+    const members: Caller[] = [];
+    let shown: { readonly witness: Witness; readonly fixed: FixedCaller; readonly caller: Caller } | undefined;
+    for (const [answers, { members: alike, fixed }] of classes) {
+      const key = `${side} ${call.traffic} ${place.key}\n${answers}`;
+      const walked = this.#walked(key, { before: CLOSED, after: forCaller(place.program, fixed) }, call, 1);
+      const [found] = walked?.regions ?? [];
+      const [caller] = alike;
+      if (walked === undefined || found === undefined || caller === undefined) continue;
+      members.push(...alike);
+      if (shown !== undefined) continue;
+      const witness = this.#witness(found.region, walked, call, place);
+      invariant(here.decide(place, witness, fixed).decision === 'allow', 'the walk and the evaluator disagree');
+      shown = { witness, fixed, caller };
+    }
+    if (shown === undefined) return;
+    const ordered = members.length === call.group.members.length ? call.group.members : members;
+    this.#reach.change({ ...call, subject: place.subject, members: ordered, arrivals, at: side, shown });
+  }
+
+  /** Callers that are not to the server what they were. */
+  #bothArrive(call: Call, seen: Sides<Seen>, places: Sides<Place>): void {
+    const { group, traffic } = call;
+    const { before, after } = this.#sides;
+    const same =
+      seen.before.port === seen.after.port &&
+      seen.before.sni === seen.after.sni &&
+      seen.before.protocol === before.usualProtocol(places.before.subject, seen.before.port, traffic) &&
+      seen.after.protocol === after.usualProtocol(places.after.subject, seen.after.port, traffic);
+    const identified = seen.before.identified && seen.after.identified;
+    const who = identified ? group.renamed : seen.before.identified === seen.after.identified ? [] : group.members;
+    for (const each of this.#classes(same ? who : group.members, seen, places)) {
+      this.#compareClass(call, each, { seen, places, same });
+    }
+  }
+
+  #classes(members: readonly Caller[], seen: Sides<Seen>, places: Sides<Place>): readonly CallerClass[] {
+    const classes = new Map<string, CallerClass & { readonly members: Caller[] }>();
+    for (const member of members) {
+      const fixed = {
+        before: this.#sides.before.fixed(member.was, seen.before),
+        after: this.#sides.after.fixed(member.workload, seen.after),
+      };
+      const answers = {
+        before: answersOf(places.before.atoms, fixed.before),
+        after: answersOf(places.after.atoms, fixed.after),
+      };
+      const key = `${answers.before} ${answers.after}`;
+      const known = classes.get(key);
+      if (known === undefined) classes.set(key, { members: [member], fixed, answers });
+      else known.members.push(member);
+    }
+    return [...classes.values()];
+  }
+
+  #compareClass(
+    call: Call,
+    { members, fixed, answers }: CallerClass,
+    at: { readonly seen: Sides<Seen>; readonly places: Sides<Place>; readonly same: boolean },
+  ): void {
+    const { places, seen, same } = at;
+    const key = `both ${call.traffic}\n${places.before.key}\n${answers.before}\n${places.after.key}\n${answers.after}`;
+    const walked = this.#walked(
+      key,
+      {
+        before: forCaller(places.before.program, fixed.before),
+        after: forCaller(places.after.program, fixed.after),
+      },
+      call,
+    );
+    const [caller] = members;
+    if (walked === undefined || walked.regions.length === 0 || caller === undefined) return;
+    // The same callers may reach a server by several names.
+    const told = `${key}\n${call.server} ${seen.before.port} ${seen.after.port} ${members.map(({ name }) => name).join()}`;
+    if (this.#told.has(told) || (same && !this.#matters(places, fixed))) return;
+    this.#told.add(told);
+    const who = `calls by ${callersText(members, this.#callers)}${changeText(members.length, fixed, at)}`;
+    const found = walked.regions.map(({ region, text }) => {
+      const witness = this.#witness(region, walked, call, places.after);
+      const decisions = {
+        before: this.#sides.before.decide(places.before, witness, fixed.before),
+        after: this.#sides.after.decide(places.after, witness, fixed.after),
+      };
+      const allowed = decisions.after.decision === 'allow';
+      invariant(
+        decisions.before.decision !== decisions.after.decision && allowed === (region.change === 'allowed'),
+        `the walk and the evaluator disagree about ${JSON.stringify(witness)}`,
+      );
+      const requests = { caller: who, ...text };
+      return {
+        kind: allowed ? 'newly-allowed' : 'newly-denied',
+        targets: [targetOf(places.after.subject, seen.after.port)],
+        summary: formatRegion(requests),
+        requests,
+        traffic: call.traffic,
+        witness: withCaller(witness, fixed.after),
+        verdicts: witness.verdicts,
+        calls: { from: members.map(({ name }) => name), to: `${call.host}:${call.port}`, as: identities(fixed) },
+        ...decisions,
+      } satisfies Finding;
+    });
+    this.#findings.push(...joinClasses(found, walked.cut));
+  }
+
+  /** Whether either side tells the two identities apart: else the servers' own comparison says what there is to say. */
+  #matters({ before, after }: Sides<Place>, fixed: Sides<FixedCaller>): boolean {
+    return [before, after].some(({ program, protocol }) => {
+      const [one, two] = [forCaller(program, fixed.before), forCaller(program, fixed.after)];
+      return walkJointly(one, two, this.#options.factory, { traffic: protocol }).root !== undefined;
+    });
+  }
+
+  #walked(key: string, programs: ProgramPair, call: Call, regionsMax = this.#options.regionsMax): Walked | undefined {
+    const { factory, undecided } = this.#options;
+    const walked = this.#walks.get(key) ?? walkedRegions(programs, factory, { traffic: call.traffic, regionsMax });
+    this.#walks.set(key, walked);
+    if (typeof walked !== 'string') return walked;
+    const subject = this.#options.after.subject(call.server);
+    if (subject !== undefined) undecided.add(`calls to it: ${walked}`, targetOf(subject, call.port));
+    return undefined;
+  }
+
+  #witness(region: Walked['regions'][number]['region'], { walk }: Walked, call: Call, place: Place): Witness {
+    return witnessOf(region, walk.levels, {
+      destination: destinationOf(place.subject, place.setup.port),
+      traffic: call.traffic,
+      pathNormalization: this.#options.normalization,
+      host: `${call.host}:${call.port}`,
+      principals: [],
+    });
+  }
+}
+
+/**
+ * Whether a caller without a sidecar on either side, which reaches the same port by the same name, is refused by the
+ * server alone: the comparison of servers tells that of all plaintext callers.
+ */
+function isServersDoing({ group }: Call, { before, after }: Sides<Arrival>): boolean {
+  return group.bare && before.port !== undefined && before.port === after.port;
+}
+
+export function withCaller({ request }: Witness, { principal, sni }: FixedCaller): Witness['request'] {
+  return {
+    ...request,
+    source: { ...request.source, ...(principal === undefined ? {} : { principal }) },
+    ...(sni === undefined || request.request !== undefined ? {} : { connection: { sni } }),
+  };
+}
+
+function identities({ before, after }: Sides<FixedCaller>): { readonly before?: string; readonly after?: string } {
+  return {
+    ...(before.principal === undefined ? {} : { before: before.principal }),
+    ...(after.principal === undefined ? {} : { after: after.principal }),
+  };
+}
+
+const PROTOCOLS: Readonly<Record<Traffic, string>> = { http: 'HTTP', tcp: 'bytes' };
+
+/** What is new about the calls, for people. */
+function changeText(
+  count: number,
+  fixed: Sides<FixedCaller>,
+  { seen }: { readonly seen: Sides<Seen>; readonly same: boolean },
+): string {
+  const { before, after } = fixed;
+  const parts: string[] = [];
+  const change = (was: string, is: string): void => {
+    if (was !== is) parts.push(`${was} before and ${is} after`);
+  };
+  const name = ({ principal }: FixedCaller): string =>
+    principal === undefined ? 'without identity' : `as \`${principal}\``;
+  if (before.principal !== after.principal)
+    parts.push(`${count > 1 ? 'such as the first, ' : ''}${name(before)} before and ${name(after)} after`);
+  change(`to port ${seen.before.port}`, `to port ${seen.after.port}`);
+  change(`read as ${PROTOCOLS[seen.before.protocol]}`, `read as ${PROTOCOLS[seen.after.protocol]}`);
+  if (before.sni !== after.sni)
+    change(`with server name \`${before.sni ?? 'none'}\``, `with \`${after.sni ?? 'none'}\``);
+  return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
+}

@@ -1,0 +1,84 @@
+/**
+ * Where a name and a port lead a caller to on one side: the declared workloads behind them, or why there are none.
+ * @module
+ */
+import type { CompiledMesh } from '../policy/compile-mesh.ts';
+import { registeredPort, type RegisteredService } from '../policy/registered-service.ts';
+import type { CallTarget } from './call-transport.ts';
+
+export interface Routes {
+  /** By `namespace/workload`. */
+  readonly targets: ReadonlyMap<string, CallTarget>;
+  /** Why a workload is not among them, for people. */
+  readonly otherwise: string;
+}
+
+const NOWHERE: CallTargets = new Map();
+type CallTargets = ReadonlyMap<string, CallTarget>;
+
+export class CallRouter {
+  readonly mesh: CompiledMesh;
+  readonly #known = new Map<RegisteredService, Map<number, Routes>>();
+
+  constructor(mesh: CompiledMesh) {
+    this.mesh = mesh;
+  }
+
+  /** Every name of a service with the ports it has. A wildcard is there as one of its names. */
+  get names(): ReadonlyMap<string, readonly number[]> {
+    const names = new Map<string, number[]>();
+    for (const { host, ports } of this.mesh.registry.services) {
+      const numbers = ports.filter(({ protocol }) => protocol !== 'udp').map(({ number }) => number);
+      const name = host.replace(/^\*/, 'any');
+      names.set(name, [...new Set([...(names.get(name) ?? []), ...numbers])]);
+    }
+    return names;
+  }
+
+  /** Where `host` and `port` lead callers of a namespace to. */
+  routes(host: string, port: number, namespace: string): Routes {
+    const service = this.mesh.registry.resolve(host, namespace);
+    if (service === undefined) return { targets: NOWHERE, otherwise: this.#missing(host, namespace) };
+    const known = this.#known.get(service) ?? new Map<number, Routes>();
+    const routes = known.get(port) ?? this.#behind(service, port);
+    known.set(port, routes);
+    this.#known.set(service, known);
+    return routes;
+  }
+
+  #missing(host: string, namespace: string): string {
+    const hidden = this.mesh.registry.services.some((service) => service.host === host);
+    return hidden ? `\`${host}\` is not visible from namespace \`${namespace}\`` : `no service \`${host}\``;
+  }
+
+  #behind(service: RegisteredService, port: number): Routes {
+    const { host } = service;
+    if (registeredPort(service, port) === undefined)
+      return { targets: NOWHERE, otherwise: `${port} is no port of \`${host}\`` };
+    const targets = new Map<string, CallTarget>();
+    const endpoints = service.endpoints(port);
+    for (const endpoint of endpoints) {
+      for (const behind of this.mesh.registry.targets(endpoint)) {
+        const name = `${behind.workload.namespace}/${behind.workload.name}`;
+        if (!targets.has(name)) {
+          const own = endpoint.workload === undefined ? { behind } : {};
+          targets.set(name, { service, port, endpoint, ...own });
+        }
+      }
+    }
+    if (targets.size > 0)
+      return { targets, otherwise: `\`${host}:${port}\` leads to ${namesText([...targets.keys()])}` };
+    const nobody = endpoints.length === 0 ? 'has no endpoint' : 'leads to no declared workload';
+    return { targets, otherwise: `\`${host}:${port}\` ${nobody}` };
+  }
+}
+
+const NAMES_MAX = 3;
+
+function namesText(names: readonly string[]): string {
+  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : '';
+  return `${names
+    .slice(0, NAMES_MAX)
+    .map((name) => `\`${name}\``)
+    .join(', ')}${more}`;
+}
