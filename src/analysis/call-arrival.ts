@@ -15,8 +15,6 @@ import type { Witness } from './witness.ts';
 
 /** What the server gets to see of a call. */
 export interface Seen {
-  /** Workload port. */
-  readonly port: number;
   /** Which of its filters read it. */
   readonly protocol: Traffic;
   /** The caller's own identity is proved. */
@@ -25,8 +23,8 @@ export interface Seen {
 }
 
 export interface Arrival {
-  /** Workload port that the name leads to; absent where it does not lead to the server. */
-  readonly port?: number;
+  /** The name leads to the server. */
+  readonly routed: boolean;
   /** Absent: the call does not arrive. */
   readonly seen?: Seen;
   /** Protected by the mesh's own mutual TLS. */
@@ -62,16 +60,15 @@ export class CallSide {
 
   arrival(from: Workload, { targets, otherwise }: Routes, server: string, traffic: Traffic): Arrival {
     const target = targets.get(server);
-    if (target === undefined) return { mutual: false, reason: otherwise };
+    if (target === undefined) return { routed: false, mutual: false, reason: otherwise };
     const { reached, tls, reason, server: saw } = callPassage(this.router.mesh, from, target, traffic);
-    const port = target.behind?.port ?? target.endpoint.port;
     const by = tls.determinedBy === 'auto' ? tls.peerAuthentication : tls.determinedBy;
-    const base = { port, mutual: tls.mode === 'istio_mutual', reason, ...(by === undefined ? {} : { by }) };
+    const base = { routed: true, mutual: tls.mode === 'istio_mutual', reason, ...(by === undefined ? {} : { by }) };
     if (!reached || saw === undefined) return base;
     const { protocol, principal, sni } = saw;
     return {
       ...base,
-      seen: { port, protocol, identified: principal !== undefined, ...(sni === undefined ? {} : { sni }) },
+      seen: { protocol, identified: principal !== undefined, ...(sni === undefined ? {} : { sni }) },
     };
   }
 
@@ -89,7 +86,7 @@ export class CallSide {
     return AccessCompiler.pipeline(this.side.ports(subject).get(port) ?? 'unknown', traffic);
   }
 
-  place(subject: Subject, { port, protocol }: Seen): Place {
+  place(subject: Subject, port: number, { protocol }: Seen): Place {
     const id = `${subject.namespace}/${subject.name} ${port} ${protocol}`;
     let place = this.#places.get(id);
     if (place === undefined) {

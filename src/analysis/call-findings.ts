@@ -21,7 +21,7 @@ import { destinationOf, targetOf } from './finding-target.ts';
 import { answersOf, forCaller, type FixedCaller } from './fixed-caller.ts';
 import { walkJointly } from './joint-walk.ts';
 import type { LevelFactory } from './level.ts';
-import type { MeshSide } from './mesh-side.ts';
+import type { MeshSide, Subject } from './mesh-side.ts';
 import { formatRegion } from './region.ts';
 import type { UndecidedList } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
@@ -36,6 +36,8 @@ export interface CallComparisonOptions {
   readonly undecided: UndecidedList;
   /** `namespace/workload`; all where absent. */
   readonly servers: ReadonlySet<string> | undefined;
+  /** A trust domain that the change makes: the comparison of servers leaves its callers out. */
+  readonly madeTrustDomain: string | undefined;
 }
 
 export function callFindings(options: CallComparisonOptions): readonly Finding[] {
@@ -78,8 +80,14 @@ interface Call {
   readonly port: number;
   readonly group: CallerGroup;
   readonly traffic: Traffic;
+  readonly server: Server;
+}
+
+/** A port of a workload. */
+interface Server {
   /** `namespace/workload` */
-  readonly server: string;
+  readonly name: string;
+  readonly port: number;
 }
 
 /** Callers that the programs of both sides take for the same. */
@@ -133,12 +141,13 @@ class CallComparison {
       before: this.#sides.before.router.routes(host, port, namespace),
       after: this.#sides.after.router.routes(host, port, namespace),
     };
-    for (const server of new Set([...routes.before.targets.keys(), ...routes.after.targets.keys()])) {
-      if (servers?.has(server) === false) continue;
+    for (const key of new Set([...routes.before.targets.keys(), ...routes.after.targets.keys()])) {
+      const server = serverOf(key);
+      if (servers?.has(server.name) === false) continue;
       for (const traffic of TRAFFICS) {
         const arrivals = {
-          before: this.#sides.before.arrival(group.first.was, routes.before, server, traffic),
-          after: this.#sides.after.arrival(group.first.workload, routes.after, server, traffic),
+          before: this.#sides.before.arrival(group.first.was, routes.before, key, traffic),
+          after: this.#sides.after.arrival(group.first.workload, routes.after, key, traffic),
         };
         this.#compare({ host, port, group, traffic, server }, arrivals);
       }
@@ -146,28 +155,49 @@ class CallComparison {
   }
 
   #compare(call: Call, arrivals: Sides<Arrival>): void {
-    const [was, is] = [this.#options.before.subject(call.server), this.#options.after.subject(call.server)];
+    const { name, port } = call.server;
+    const subjects = { before: this.#options.before.subject(name), after: this.#options.after.subject(name) };
     // A server that comes or goes is a finding of its own.
-    if (was === undefined || is === undefined) return;
-    const { before, after } = arrivals;
-    if (before.seen !== undefined && after.seen !== undefined) {
-      const seen = { before: before.seen, after: after.seen };
-      this.#bothArrive(call, seen, {
-        before: this.#sides.before.place(was, before.seen),
-        after: this.#sides.after.place(is, after.seen),
-      });
-      if (before.mutual !== after.mutual && !call.group.bare) {
-        this.#reach.protection({ ...call, subject: is, members: call.group.members, arrivals });
+    if (subjects.before === undefined || subjects.after === undefined) return;
+    const placeOf = (at: 'before' | 'after', subject: Subject): Place | undefined => {
+      const { seen } = arrivals[at];
+      return seen === undefined ? undefined : this.#sides[at].place(subject, port, seen);
+    };
+    const places = { before: placeOf('before', subjects.before), after: placeOf('after', subjects.after) };
+    if (places.before !== undefined && places.after !== undefined) {
+      const { before, after } = arrivals;
+      if (before.seen === undefined || after.seen === undefined) return;
+      this.#bothArrive(
+        call,
+        { before: before.seen, after: after.seen },
+        { before: places.before, after: places.after },
+      );
+      // Where the server's own sidecar comes or goes, that is said of the server.
+      if (before.mutual !== after.mutual && subjects.before.injected === subjects.after.injected) {
+        this.#reach.protection({ ...call, subject: subjects.after, members: call.group.members, arrivals });
       }
-    } else if (before.seen !== undefined) {
-      if (!isServersDoing(call, arrivals)) {
-        const place = this.#sides.before.place(was, before.seen);
-        this.#oneArrives(call, arrivals, { side: 'before', place, seen: before.seen });
-      }
-    } else if (after.seen !== undefined && !isServersDoing(call, arrivals)) {
-      const place = this.#sides.after.place(is, after.seen);
-      this.#oneArrives(call, arrivals, { side: 'after', place, seen: after.seen });
+      return;
     }
+    const at = places.before === undefined ? 'after' : 'before';
+    const [place, other] = [places[at], at === 'after' ? 'before' : 'after'] as const;
+    const seen = arrivals[at].seen;
+    if (place === undefined || seen === undefined || this.#isServersDoing(call, arrivals, other)) return;
+    this.#oneArrives(call, arrivals, { side: at, place, seen });
+  }
+
+  /**
+   * Whether the server alone refuses, callers without a sidecar on either side or bytes that it cannot read whoever sends
+   * them: the comparison of servers tells that of all callers.
+   */
+  #isServersDoing(
+    { group, server, traffic }: Call,
+    { before, after }: Sides<Arrival>,
+    at: 'before' | 'after',
+  ): boolean {
+    if (!before.routed || !after.routed) return false;
+    const subject = this.#options[at].subject(server.name);
+    if (group.bare || subject === undefined) return group.bare;
+    return subject.injected && this.#sides[at].usualProtocol(subject, server.port, traffic) === undefined;
   }
 
   /** Those of the group whose calls the server lets in where they arrive: for the others nothing changes. */
@@ -207,13 +237,12 @@ class CallComparison {
 
   /** Callers that are not to the server what they were. */
   #bothArrive(call: Call, seen: Sides<Seen>, places: Sides<Place>): void {
-    const { group, traffic } = call;
-    const { before, after } = this.#sides;
-    const same =
-      seen.before.port === seen.after.port &&
-      seen.before.sni === seen.after.sni &&
-      seen.before.protocol === before.usualProtocol(places.before.subject, seen.before.port, traffic) &&
-      seen.after.protocol === after.usualProtocol(places.after.subject, seen.after.port, traffic);
+    const { group, traffic, server } = call;
+    const isUsual = (at: 'before' | 'after'): boolean => {
+      const { subject, protocol } = places[at];
+      return !subject.injected || protocol === this.#sides[at].usualProtocol(subject, server.port, traffic);
+    };
+    const same = seen.before.sni === seen.after.sni && isUsual('before') && isUsual('after');
     const identified = seen.before.identified && seen.after.identified;
     const who = identified ? group.renamed : seen.before.identified === seen.after.identified ? [] : group.members;
     for (const each of this.#classes(same ? who : group.members, seen, places)) {
@@ -245,7 +274,7 @@ class CallComparison {
     { members, fixed, answers }: CallerClass,
     at: { readonly seen: Sides<Seen>; readonly places: Sides<Place>; readonly same: boolean },
   ): void {
-    const { places, seen, same } = at;
+    const { places, same } = at;
     const key = `both ${call.traffic}\n${places.before.key}\n${answers.before}\n${places.after.key}\n${answers.after}`;
     const walked = this.#walked(
       key,
@@ -258,8 +287,9 @@ class CallComparison {
     const [caller] = members;
     if (walked === undefined || walked.regions.length === 0 || caller === undefined) return;
     // The same callers may reach a server by several names.
-    const told = `${key}\n${call.server} ${seen.before.port} ${seen.after.port} ${members.map(({ name }) => name).join()}`;
-    if (this.#told.has(told) || (same && !this.#matters(places, fixed))) return;
+    const { name, port } = call.server;
+    const told = `${key}\n${name}:${port} ${members.map((member) => member.name).join()}`;
+    if (this.#told.has(told) || (same && !this.#tellApart(places, fixed))) return;
     this.#told.add(told);
     const who = `calls by ${callersText(members, this.#callers)}${changeText(members.length, fixed, at)}`;
     const found = walked.regions.map(({ region, text }) => {
@@ -276,22 +306,27 @@ class CallComparison {
       const requests = { caller: who, ...text };
       return {
         kind: allowed ? 'newly-allowed' : 'newly-denied',
-        targets: [targetOf(places.after.subject, seen.after.port)],
+        targets: [targetOf(places.after.subject, port)],
         summary: formatRegion(requests),
         requests,
         traffic: call.traffic,
         witness: withCaller(witness, fixed.after),
         verdicts: witness.verdicts,
-        calls: { from: members.map(({ name }) => name), to: `${call.host}:${call.port}`, as: identities(fixed) },
+        calls: { from: members.map((member) => member.name), to: `${call.host}:${call.port}`, as: identities(fixed) },
         ...decisions,
       } satisfies Finding;
     });
     this.#findings.push(...joinClasses(found, walked.cut));
   }
 
-  /** Whether either side tells the two identities apart: else the servers' own comparison says what there is to say. */
-  #matters({ before, after }: Sides<Place>, fixed: Sides<FixedCaller>): boolean {
-    return [before, after].some(({ program, protocol }) => {
+  /**
+   * Whether both sides tell the two identities apart. Where one does not, what changes for the caller changes for one of
+   * the two identities on its own, and the comparison of the servers says so.
+   */
+  #tellApart({ before, after }: Sides<Place>, fixed: Sides<FixedCaller>): boolean {
+    const { madeTrustDomain } = this.#options;
+    const isNew = madeTrustDomain !== undefined && fixed.after.principal?.startsWith(`${madeTrustDomain}/`) === true;
+    return (isNew ? [after] : [before, after]).every(({ program, protocol }) => {
       const [one, two] = [forCaller(program, fixed.before), forCaller(program, fixed.after)];
       return walkJointly(one, two, this.#options.factory, { traffic: protocol }).root !== undefined;
     });
@@ -302,8 +337,9 @@ class CallComparison {
     const walked = this.#walks.get(key) ?? walkedRegions(programs, factory, { traffic: call.traffic, regionsMax });
     this.#walks.set(key, walked);
     if (typeof walked !== 'string') return walked;
-    const subject = this.#options.after.subject(call.server);
-    if (subject !== undefined) undecided.add(`calls to it: ${walked}`, targetOf(subject, call.port));
+    const subject = this.#options.after.subject(call.server.name);
+    if (subject !== undefined)
+      undecided.add(`calls of declared workloads: ${walked}`, targetOf(subject, call.server.port));
     return undefined;
   }
 
@@ -318,15 +354,12 @@ class CallComparison {
   }
 }
 
-/**
- * Whether a caller without a sidecar on either side, which reaches the same port by the same name, is refused by the
- * server alone: the comparison of servers tells that of all plaintext callers.
- */
-function isServersDoing({ group }: Call, { before, after }: Sides<Arrival>): boolean {
-  return group.bare && before.port !== undefined && before.port === after.port;
+function serverOf(key: string): Server {
+  const colon = key.lastIndexOf(':');
+  return { name: key.slice(0, colon), port: Number(key.slice(colon + 1)) };
 }
 
-export function withCaller({ request }: Witness, { principal, sni }: FixedCaller): Witness['request'] {
+function withCaller({ request }: Witness, { principal, sni }: FixedCaller): Witness['request'] {
   return {
     ...request,
     source: { ...request.source, ...(principal === undefined ? {} : { principal }) },
@@ -356,11 +389,10 @@ function changeText(
   };
   const name = ({ principal }: FixedCaller): string =>
     principal === undefined ? 'without identity' : `as \`${principal}\``;
-  if (before.principal !== after.principal)
-    parts.push(`${count > 1 ? 'such as the first, ' : ''}${name(before)} before and ${name(after)} after`);
-  change(`to port ${seen.before.port}`, `to port ${seen.after.port}`);
+  change(name(before), name(after));
+  if (count > 1 && parts.length > 0) parts.unshift('such as the first');
   change(`read as ${PROTOCOLS[seen.before.protocol]}`, `read as ${PROTOCOLS[seen.after.protocol]}`);
-  if (before.sni !== after.sni)
-    change(`with server name \`${before.sni ?? 'none'}\``, `with \`${after.sni ?? 'none'}\``);
-  return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
+  const named = seen.before.identified === seen.after.identified && before.sni !== after.sni;
+  if (named) change(`with server name \`${before.sni ?? ''}\``, `with \`${after.sni ?? ''}\``);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }

@@ -23,6 +23,7 @@ export interface ReachedCall {
   readonly port: number;
   readonly traffic: Traffic;
   readonly subject: Subject;
+  readonly server: { readonly port: number };
   readonly members: readonly Caller[];
   readonly arrivals: Sides<Arrival>;
 }
@@ -86,7 +87,7 @@ export class ReachList {
       call,
       members: [],
       witness: {
-        destination: destinationOf(call.subject, after.seen.port),
+        destination: destinationOf(call.subject, call.server.port),
         source: principal === undefined ? {} : { principal },
         request: { method: 'GET', host: `${call.host}:${call.port}`, path: '/' },
       },
@@ -98,8 +99,8 @@ export class ReachList {
 
   #enter(entry: Entry): void {
     const { kind, call } = entry;
-    const { host, port, traffic, subject, arrivals } = call;
-    const place = `${host}:${port} ${traffic} ${subject.namespace}/${subject.name}:${portOf(arrivals)}`;
+    const { host, port, traffic, subject, server, arrivals } = call;
+    const place = `${host}:${port} ${traffic} ${subject.namespace}/${subject.name}:${server.port}`;
     const key = [kind, place, arrivals.before.reason, arrivals.after.reason].join('\n');
     const known = this.#entries.get(key) ?? entry;
     known.members.push(...call.members);
@@ -113,9 +114,7 @@ export class ReachList {
       const { kind, call, members } = entry;
       const { before, after } = call.arrivals;
       const named = isAboutNames(call) ? call.host : '';
-      const reasons = isAboutNames(call)
-        ? [before.port === undefined, after.port === undefined]
-        : [before.reason, after.reason];
+      const reasons = isAboutNames(call) ? [before.routed, after.routed] : [before.reason, after.reason];
       const key = [kind, named, ...reasons, members.map(({ name }) => name).join()].join('\n');
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [entry]);
@@ -135,7 +134,7 @@ export class ReachList {
     return [
       {
         kind,
-        targets: group.map((entry) => targetOf(entry.call.subject, portOf(entry.call.arrivals))),
+        targets: group.map((entry) => targetOf(entry.call.subject, entry.call.server.port)),
         summary: `calls${to} by ${who}`,
         requests: { caller: who, ...(to === '' ? {} : { name: `\`${call.host}:${ports.join()}\`` }) },
         traffic: traffics.size > 1 ? 'any' : call.traffic,
@@ -153,11 +152,7 @@ export class ReachList {
   }
 }
 
-/** A name that leads to the server on one side only, or to another of its ports: not a matter of TLS. */
+/** A name that leads to the server on one side only: not a matter of TLS. */
 function isAboutNames({ arrivals: { before, after } }: ReachedCall): boolean {
-  return before.port !== after.port;
-}
-
-function portOf({ before, after }: Sides<Arrival>): number {
-  return after.port ?? before.port ?? 0;
+  return before.routed !== after.routed;
 }

@@ -7,9 +7,9 @@ import { registeredPort, type RegisteredService } from '../policy/registered-ser
 import type { CallTarget } from './call-transport.ts';
 
 export interface Routes {
-  /** By `namespace/workload`. */
+  /** By `namespace/workload:port`, the port of the workload. */
   readonly targets: ReadonlyMap<string, CallTarget>;
-  /** Why a workload is not among them, for people. */
+  /** Why a server is not among them, for people. */
   readonly otherwise: string;
 }
 
@@ -59,7 +59,7 @@ export class CallRouter {
     const endpoints = service.endpoints(port);
     for (const endpoint of endpoints) {
       for (const behind of this.mesh.registry.targets(endpoint)) {
-        const name = `${behind.workload.namespace}/${behind.workload.name}`;
+        const name = `${behind.workload.namespace}/${behind.workload.name}:${behind.port}`;
         if (!targets.has(name)) {
           const own = endpoint.workload === undefined ? { behind } : {};
           targets.set(name, { service, port, endpoint, ...own });

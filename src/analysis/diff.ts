@@ -32,7 +32,7 @@ import {
 import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
 import { forTrustDomain } from './own-identity.ts';
-import { formatRegion, type Region, type RegionText } from './region.ts';
+import { ANY_IDENTITY, formatRegion, type Region, type RegionText } from './region.ts';
 import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
 import { behindTrustDomain, witnessOf, type Witness } from './witness.ts';
@@ -109,6 +109,10 @@ class Comparison {
   readonly #atoms: AtomTable;
   /** The mesh's own, where it changes. */
   readonly #trustDomains: Sides<string> | undefined;
+  /** The trust domain that is there only after. */
+  readonly #made: string | undefined;
+  /** Certificates of before are still accepted after. */
+  readonly #keepsOldNames: boolean;
   readonly #findings: Finding[] = [];
   #cut = false;
 
@@ -123,9 +127,10 @@ class Comparison {
     const accepted = { before: acceptedTrustDomains(before.settings), after: acceptedTrustDomains(after.settings) };
     const [was, is] = [before.settings.trustDomain, after.settings.trustDomain];
     this.#trustDomains = was === is ? undefined : { before: was, after: is };
+    this.#keepsOldNames = accepted.after.includes(was);
     // Nobody is of a trust domain that the change makes: its callers are those of the old one.
-    const made = was === is || accepted.before.includes(is) ? undefined : is;
-    const trustDomains = [...accepted.before, ...accepted.after.filter((domain) => domain !== made)];
+    this.#made = was === is || accepted.before.includes(is) ? undefined : is;
+    const trustDomains = [...accepted.before, ...accepted.after.filter((domain) => domain !== this.#made)];
     this.#atoms = atoms;
     this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
@@ -170,6 +175,7 @@ class Comparison {
       regionsMax: this.#regionsMax,
       undecided: this.#undecided,
       servers: this.#workloads,
+      madeTrustDomain: this.#made,
     });
   }
 
@@ -238,6 +244,13 @@ class Comparison {
     if (this.#trustDomains !== undefined) this.#compareOwn(ports, this.#trustDomains);
   }
 
+  /** Where a trust domain is made by the change, `any caller` are those who are not of it. */
+  #withOldNames(text: RegionText): RegionText {
+    const { caller = 'any caller' } = text;
+    if (this.#made === undefined || (caller !== ANY_IDENTITY && caller !== 'any caller')) return text;
+    return { ...text, caller: `${caller} of a trust domain other than \`${this.#made}\`` };
+  }
+
   /** Callers whose trust domain is another on either side, where either tells the two apart. */
   #compareOwn(ports: Sides<PortSide>, trustDomains: Sides<string>): void {
     const { traffic, setup, subject = ports.before.subject ?? NOBODY } = ports.after;
@@ -252,7 +265,9 @@ class Comparison {
       const [one, two] = [programOf(ports.before, key.before), programOf(ports.after, key.after)].map(read);
       invariant(one !== undefined && two !== undefined, 'there are two sides');
       const apart = [one, two].map((programs) => walkedRegions(programs, this.#factory, { traffic, regionsMax: 1 }));
-      const told = apart.every((each) => typeof each === 'string' || each.regions.length > 0);
+      const [early, late] = apart.map((each) => typeof each === 'string' || each.regions.length > 0);
+      // Else what changes for these callers changes for one of the two names on its own, and has been found.
+      const told = (early === true || this.#made !== undefined) && (late === true || !this.#keepsOldNames);
       walked = this.#walk({ before: one.before, after: told ? two.after : one.before }, { traffic });
       this.#walks.set(both, walked);
     }
@@ -288,7 +303,9 @@ class Comparison {
       return;
     }
     const { walk, cut } = walked;
-    const found = walked.regions.map(({ region, text }) => this.#finding(ports, { region, text, walk }));
+    const found = walked.regions.map(({ region, text }) =>
+      this.#finding(ports, { region, text: this.#withOldNames(text), walk }),
+    );
     this.#findings.push(...joinClasses(found, cut));
   }
 

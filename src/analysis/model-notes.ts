@@ -24,33 +24,8 @@ export function modelNotes(before: MeshConfig, after: MeshConfig, facts: RunFact
   if (keys.some((key) => key.startsWith('experimental.'))) {
     notes.push('dynamic metadata (`experimental.envoy.filters.…`) is opaque: it counts as absent');
   }
-  for (const change of identityChanges(before, after)) notes.push(change);
   if (facts.hypothetical) notes.push('no workload is declared: labels of selectors stand for workloads');
   if (facts.narrowed) notes.push("identities: only those of Istio's own shape are compared");
   if (facts.cut !== undefined) notes.push(`no more than ${facts.cut} classes are listed for one workload`);
   return notes;
-}
-
-/** Findings speak of identities; who has one is said here. */
-function identityChanges(before: MeshConfig, after: MeshConfig): readonly string[] {
-  const known = identitiesOf(before);
-  const changed = [...identitiesOf(after)].flatMap(([name, identity]) => {
-    const old = known.get(name);
-    return old === undefined || old === identity ? [] : [`${name} from ${old} to ${identity}`];
-  });
-  if (changed.length === 0) return [];
-  const more = changed.length > CHANGES_MAX ? ` and ${changed.length - CHANGES_MAX} more` : '';
-  const list = changed.slice(0, CHANGES_MAX).join('; ');
-  return [`workloads change their identity, and with it what they may call: ${list}${more}`];
-}
-
-const CHANGES_MAX = 5;
-
-function identitiesOf({ settings, workloads }: MeshConfig): ReadonlyMap<string, string> {
-  return new Map(
-    workloads.map(({ namespace, name, serviceAccount, injected }) => [
-      `${namespace}/${name}`,
-      injected ? `\`${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}\`` : 'none (no sidecar)',
-    ]),
-  );
 }

@@ -127,11 +127,14 @@ function describeClasses(level: ClassLevel, classes: readonly number[]): string 
   const present = new Set(level.classes.keys());
   present.delete(absent);
   if (inside.size === present.size && inside.size > 0) {
-    return parts.length === 0 ? (level.name === 'principal' ? 'any caller with an identity' : 'any') : 'any';
+    return parts.length === 0 ? (level.name === 'principal' ? ANY_IDENTITY : 'any') : 'any';
   }
   if (inside.size > 0) parts.push(describePresent(level, inside, present));
   return parts.join(' or ');
 }
+
+/** Every caller but those in plaintext. */
+export const ANY_IDENTITY = 'any caller with an identity';
 
 interface Term {
   readonly label: string;

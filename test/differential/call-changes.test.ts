@@ -1,0 +1,480 @@
+/**
+ * What a change does to calls, against brute force: every caller of small generated meshes calls every name with a few
+ * requests on both sides. Each outcome that changes is covered by a finding about those calls, or by one about the server
+ * that holds for the identity the caller shows; and each finding's witness changes its outcome.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AccessCompiler } from '../../src/analysis/access-program.ts';
+import { AtomTable } from '../../src/analysis/atom.ts';
+import { diff, type DiffFinding } from '../../src/analysis/index.ts';
+import { MeshSide } from '../../src/analysis/mesh-side.ts';
+import type {
+  AuthorizationPolicySpec,
+  MeshConfig,
+  MutualTlsMode,
+  PortProtocol,
+  Workload,
+} from '../../src/istio/index.ts';
+import {
+  acceptedTrustDomains,
+  compileMesh,
+  type CompiledMesh,
+  type HttpAttributes,
+  predictOutcome,
+  protocolClass,
+  registeredPort,
+} from '../../src/policy/index.ts';
+import {
+  config,
+  destinationRule,
+  peerAuthentication,
+  service,
+  serviceEntry,
+  servicePort,
+  workload,
+} from '../kit/mesh-resources.ts';
+import { authorizationPolicy } from '../kit/policies.ts';
+
+const SEED = Number(process.env['FC_SEED'] ?? 20_261_128);
+const MESHES = process.env['MESHPROOF_LONG'] === undefined ? 600 : 20_000;
+
+const oneOf = <T>(...values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
+const mostly = (odds: number): fc.Arbitrary<boolean> => fc.integer({ min: 0, max: odds }).map((n) => n > 0);
+
+const ALLOW_AND_DENY: readonly AuthorizationPolicySpec[] = [
+  { rules: [{ from: [{ source: { principals: ['cluster.local/ns/a/sa/x'] } }] }] },
+  {
+    rules: [
+      { from: [{ source: { principals: ['td/ns/a/sa/x', '*/sa/y'] } }], to: [{ operation: { methods: ['GET'] } }] },
+    ],
+  },
+  { rules: [{ from: [{ source: { namespaces: ['a'] } }], to: [{ operation: { paths: ['/a*'] } }] }] },
+  { action: 'DENY', rules: [{ from: [{ source: { notPrincipals: ['*'] } }] }] },
+  {
+    action: 'DENY',
+    rules: [{ from: [{ source: { principals: ['*/sa/default'] } }], to: [{ operation: { ports: ['9090'] } }] }],
+  },
+  { rules: [{ when: [{ key: 'connection.sni', values: ['outbound_*'] }] }] },
+  { rules: [{ when: [{ key: 'source.trustDomain', values: ['td'] }] }, { to: [{ operation: { paths: ['/b'] } }] }] },
+];
+
+const policy = fc
+  .record({ spec: oneOf(...ALLOW_AND_DENY), app: oneOf(undefined, 'api', 'db', 'web'), namespace: oneOf('a', 'b') })
+  .map(({ spec, app, namespace }) => ({
+    namespace,
+    spec: { ...spec, ...(app === undefined ? {} : { selector: { matchLabels: { app } } }) },
+  }));
+
+const server = fc.record({
+  exists: mostly(8),
+  app: oneOf('api', 'api', 'db', 'web'),
+  port: oneOf(80, 80, 81),
+  target: oneOf<number | string>(8080, 8080, 9090, 'http'),
+  protocol: oneOf<PortProtocol>('http', 'http', 'tcp', 'auto', 'http2'),
+  exportTo: oneOf('', '', '.', 'a'),
+  headless: oneOf(false, false, true),
+});
+
+const rule = fc.record({
+  namespace: oneOf('a', 'b', 'istio-system'),
+  host: oneOf('api.a.svc.cluster.local', 'db.b.svc.cluster.local', '*.local', 'ext.example.com'),
+  mode: oneOf<'DISABLE' | 'ISTIO_MUTUAL' | 'SIMPLE'>('DISABLE', 'DISABLE', 'ISTIO_MUTUAL', 'SIMPLE'),
+  exportTo: oneOf<readonly string[] | undefined>(undefined, ['.'], ['a']),
+  selector: oneOf<string | undefined>(undefined, undefined, 'web'),
+});
+
+const pod = fc.record({
+  exists: mostly(15),
+  injected: mostly(6),
+  account: oneOf('default', 'x', 'x', 'y'),
+  app: oneOf<string | undefined>(undefined, undefined, undefined, 'api'),
+});
+
+const mode = oneOf<MutualTlsMode | undefined>(undefined, undefined, 'STRICT', 'PERMISSIVE', 'DISABLE');
+
+const knobs = {
+  web: pod,
+  api: pod,
+  other: pod,
+  db: pod,
+  apiService: server,
+  dbService: server,
+  alias: server,
+  rules: fc.array(rule, { maxLength: 2 }),
+  meshMode: mode,
+  namespaceMode: mode,
+  portMode: mode,
+  policies: fc.array(policy, { maxLength: 3 }),
+  trustDomain: oneOf('cluster.local', 'td'),
+  aliases: oneOf<readonly string[]>([], ['cluster.local'], ['td']),
+  autoMtls: mostly(5),
+  entry: oneOf<'none' | 'dns' | 'pods'>('none', 'dns', 'pods'),
+} as const;
+
+type Knobs = { readonly [K in keyof typeof knobs]: (typeof knobs)[K] extends fc.Arbitrary<infer T> ? T : never };
+
+const NAMES = Object.keys(knobs).filter((name): name is keyof Knobs => Object.hasOwn(knobs, name));
+
+/** Two meshes that differ in one or a few knobs. */
+const change = fc
+  .record({
+    one: fc.record(knobs),
+    other: fc.record(knobs),
+    turned: fc.uniqueArray(oneOf(...NAMES), { minLength: 1, maxLength: 3 }),
+  })
+  .map(({ one, other, turned }) => {
+    const part = Object.fromEntries(turned.map((name) => [name, other[name]]));
+    return { before: meshOf(one), after: meshOf({ ...one, ...part }) };
+  });
+
+function meshOf(knob: Knobs): MeshConfig {
+  const pods = (
+    [
+      ['a/web', knob.web],
+      ['a/api', knob.api],
+      ['b/web', knob.other],
+      ['b/db', knob.db],
+    ] as const
+  ).flatMap(([name, { exists, injected, account, app }]) =>
+    exists
+      ? [workload(name, { injected, serviceAccount: account, ...(app === undefined ? {} : { labels: { app } }) })]
+      : [],
+  );
+  const services = (
+    [
+      ['a/api', knob.apiService],
+      ['b/db', { ...knob.dbService, app: 'db' }],
+      ['a/alias', knob.alias],
+    ] as const
+  ).flatMap(([name, { exists, app, port, target, protocol, exportTo, headless }]) => {
+    if (!exists) return [];
+    const made = service(name, { selector: { app }, ports: [servicePort(port, target, protocol)], headless });
+    const annotations = exportTo === '' ? {} : { 'networking.istio.io/exportTo': exportTo };
+    return [{ ...made, metadata: { ...made.metadata, annotations } }];
+  });
+  const ports = [{ number: 80, name: 'http', protocol: 'HTTP' }];
+  const location = 'MESH_INTERNAL';
+  const entries = {
+    none: [],
+    dns: [
+      serviceEntry('a/ext', {
+        hosts: ['ext.example.com'],
+        location,
+        ports,
+        resolution: 'DNS',
+        endpoints: [{ address: 'api.a.svc.cluster.local' }],
+      }),
+    ],
+    pods: [
+      serviceEntry('a/ext', {
+        hosts: ['ext.example.com'],
+        location,
+        ports,
+        resolution: 'STATIC',
+        workloadSelector: { labels: { app: 'api' } },
+      }),
+    ],
+  };
+  const peers = [
+    ['istio-system/default', {}, knob.meshMode],
+    ['a/default', {}, knob.namespaceMode],
+  ] as const;
+  return config({
+    workloads: pods,
+    services,
+    serviceEntries: entries[knob.entry],
+    destinationRules: knob.rules.map(({ namespace, host, mode: tls, exportTo, selector }, i) =>
+      destinationRule(`${namespace}/r${i}`, {
+        host,
+        trafficPolicy: { tls: { mode: tls } },
+        ...(exportTo === undefined ? {} : { exportTo }),
+        ...(selector === undefined ? {} : { workloadSelector: { matchLabels: { app: selector } } }),
+      }),
+    ),
+    peerAuthentications: [
+      ...peers.flatMap(([name, spec, mtls]) =>
+        mtls === undefined ? [] : [peerAuthentication(name, { ...spec, mtls: { mode: mtls } })],
+      ),
+      ...(knob.portMode === undefined
+        ? []
+        : [
+            peerAuthentication('a/api', {
+              selector: { matchLabels: { app: 'api' } },
+              portLevelMtls: { '8080': { mode: knob.portMode } },
+            }),
+          ]),
+    ],
+    authorizationPolicies: knob.policies.map(({ namespace, spec }, i) =>
+      authorizationPolicy(spec, { name: `p${i}`, namespace }),
+    ),
+    settings: {
+      trustDomain: knob.trustDomain,
+      trustDomainAliases: knob.aliases,
+      enableAutoMtls: knob.autoMtls,
+    },
+  });
+}
+
+interface Asked {
+  readonly traffic: 'http' | 'tcp';
+  readonly request?: HttpAttributes;
+}
+
+/** One of each class that the policies tell apart. */
+const ASKED: readonly Asked[] = [
+  ...['GET', 'POST'].flatMap((method) =>
+    ['/a1', '/b', '/c'].map((path) => ({ traffic: 'http' as const, request: { method, host: 'x', path } })),
+  ),
+  { traffic: 'tcp' },
+];
+
+interface Answer {
+  readonly allowed: boolean;
+  readonly principal?: string;
+  readonly sni?: string;
+  readonly tls: string;
+}
+
+/** What becomes of a call at each of the servers behind the name, by `namespace/workload:port`; straight from `src/policy`. */
+function answers(
+  mesh: CompiledMesh,
+  from: Workload,
+  to: { readonly host: string; readonly port: number },
+  asked: Asked,
+): ReadonlyMap<string, Answer> {
+  const found = new Map<string, Answer>();
+  const { settings } = mesh.config;
+  const certificate = ({
+    namespace,
+    serviceAccount,
+  }: Workload): { names: string[]; root: string; validity: string } => ({
+    names: [`spiffe://${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`],
+    root: 'mesh',
+    validity: 'valid',
+  });
+  const service = mesh.registry.resolve(to.host, from.namespace);
+  for (const endpoint of service?.endpoints(to.port) ?? []) {
+    for (const { workload: ref, port } of mesh.registry.targets(endpoint)) {
+      const key = `${ref.namespace}/${ref.name}:${port}`;
+      if (service === undefined || found.has(key)) continue;
+      const behind = mesh.workload(`${ref.namespace}/${ref.name}`);
+      const tls = from.injected ? mesh.clientTls({ from, service, port: to.port, endpoint }) : undefined;
+      const declared = registeredPort(service, to.port);
+      const outcome = predictOutcome({
+        caller: {
+          speaks: asked.traffic === 'tcp' ? 'tcp' : 'http/1.1',
+          host: to.host,
+          ...(tls === undefined
+            ? {}
+            : {
+                sidecar: {
+                  tls,
+                  protocol: declared === undefined ? 'auto' : protocolClass(declared.protocol),
+                  certificate: certificate(from),
+                  anchors: 'trust' in tls && tls.trust.kind !== 'mesh' ? ['public'] : ['mesh'],
+                },
+              }),
+        },
+        server: behind.injected
+          ? {
+              sidecar: {
+                mode: mesh.peerAuthentication(behind, port).mode,
+                protocol: mesh.portProtocol(behind, port),
+                certificate: certificate(behind),
+                anchors: ['mesh'],
+                trustDomains: acceptedTrustDomains(settings),
+              },
+            }
+          : {},
+      });
+      const principal = outcome.server?.principal?.slice('spiffe://'.length);
+      const sni = outcome.server?.sni;
+      const allowed =
+        outcome.reached &&
+        (!behind.injected ||
+          mesh.authorize({
+            destination: { namespace: behind.namespace, workload: behind.name, port },
+            source: { ip: '10.0.0.1', ...(principal === undefined ? {} : { principal }) },
+            ...(sni === undefined ? {} : { connection: { sni } }),
+            ...(outcome.server?.protocol === 'http' && asked.request !== undefined ? { request: asked.request } : {}),
+          }).decision === 'allow');
+      found.set(key, {
+        allowed,
+        ...(principal === undefined ? {} : { principal }),
+        ...(sni === undefined ? {} : { sni }),
+        tls: tls?.mode ?? 'plaintext',
+      });
+    }
+  }
+  return found;
+}
+
+function namesOf(...meshes: readonly CompiledMesh[]): readonly { readonly host: string; readonly port: number }[] {
+  const all = meshes.flatMap(({ registry }) =>
+    registry.services.flatMap(({ host, ports }) => ports.map(({ number }) => `${host}:${number}`)),
+  );
+  return [...new Set(all)].map((text) => ({ host: text.replace(/:.*/, ''), port: Number(text.replace(/.*:/, '')) }));
+}
+
+const WIDER = new Set(['newly-allowed', 'now-reachable']);
+const NARROWER = new Set(['newly-denied', 'now-unreachable']);
+
+function isAbout({ targets, traffic }: DiffFinding, target: string, asked: Asked): boolean {
+  const [name = '', port = ''] = target.split(':');
+  return (
+    (traffic === 'any' || traffic === asked.traffic) &&
+    targets.some(
+      ({ namespace, workload: own, ports, otherPorts }) =>
+        `${namespace}/${own}` === name && (ports.includes(Number(port)) || otherPorts),
+    )
+  );
+}
+
+/** Both sides' servers for one and the same caller. */
+class Servers {
+  readonly #sides: readonly MeshSide[];
+
+  constructor(before: MeshConfig, after: MeshConfig) {
+    const atoms = new AtomTable();
+    const keys = new Map<string, number>();
+    this.#sides = [new MeshSide(before, atoms, keys), new MeshSide(after, atoms, keys)];
+  }
+
+  decisions(target: string, caller: Pick<Answer, 'principal' | 'sni'>, asked: Asked): readonly boolean[] {
+    const [name = '', port = '0'] = target.split(':');
+    return this.#sides.map((side) => {
+      const subject = side.subject(name);
+      const protocol = (subject && side.ports(subject).get(Number(port))) ?? 'unknown';
+      if (subject !== undefined && subject.injected && AccessCompiler.pipeline(protocol, asked.traffic) === undefined)
+        return false;
+      const setup = side.setup(subject ?? NOBODY, Number(port), protocol);
+      const [namespace = '', own = ''] = name.split('/');
+      const request = {
+        destination: { namespace, workload: own, port: Number(port) },
+        source: { ip: '10.0.0.1', ...(caller.principal === undefined ? {} : { principal: caller.principal }) },
+        ...(caller.sni === undefined ? {} : { connection: { sni: caller.sni } }),
+        ...(asked.request === undefined ? {} : { request: asked.request }),
+      };
+      return side.decide(subject, setup, asked.traffic, { request, verdicts: {} }).decision === 'allow';
+    });
+  }
+}
+
+const NOBODY = { namespace: '', name: '', labels: {}, injected: false, ports: [], serviceAccount: '' };
+
+describe('changes of calls', () => {
+  it(`are found as brute force finds them (seed ${SEED})`, () => {
+    const seen = new Map<string, number>();
+    const count = (what: string): void => void seen.set(what, (seen.get(what) ?? 0) + 1);
+    fc.assert(
+      fc.property(change, ({ before, after }) => {
+        const meshes = { before: compileMesh(before), after: compileMesh(after) };
+        const servers = new Servers(before, after);
+        const { findings, undecided } = diff(before, after);
+        expect(undecided).toEqual([]);
+        const names = namesOf(meshes.before, meshes.after);
+        for (const was of before.workloads) {
+          const is = after.workloads.find(({ namespace, name }) => namespace === was.namespace && name === was.name);
+          if (is === undefined) continue;
+          const caller = `${is.namespace}/${is.name}`;
+          for (const to of names) {
+            for (const asked of ASKED) {
+              const one = answers(meshes.before, was, to, asked);
+              const two = answers(meshes.after, is, to, asked);
+              for (const target of new Set([...one.keys(), ...two.keys()])) {
+                const [old, now] = [one.get(target), two.get(target)];
+                if ((old?.allowed === true) === (now?.allowed === true)) continue;
+                const kinds = now?.allowed === true ? WIDER : NARROWER;
+                const fit = findings.filter((finding) => kinds.has(finding.kind) && isAbout(finding, target, asked));
+                const told = fit.some(({ calls }) => calls?.from.includes(caller));
+                const renamed = was.serviceAccount !== is.serviceAccount;
+                const made = madeTrustDomain(before, after);
+                const ofServer = [old, now].some((side) => {
+                  if (made !== undefined && side?.principal?.startsWith(`${made}/`) === true) return false;
+                  const [a, b] = servers.decisions(target, side ?? {}, asked);
+                  return a !== b && b === (now?.allowed === true) && fit.some(({ calls }) => calls === undefined);
+                });
+                const ofTrustDomain =
+                  !renamed &&
+                  before.settings.trustDomain !== after.settings.trustDomain &&
+                  fit.some(({ summary }) => summary.includes('of trust domain `'));
+                count(told ? 'told of the call' : 'told of the server');
+                expect(
+                  told || ofServer || ofTrustDomain,
+                  `${caller} to ${to.host}:${to.port} at ${target}: ${JSON.stringify({ asked, old, now })}\n${findings
+                    .map(({ kind, summary, targets }) => `${kind} ${summary} ${JSON.stringify(targets)}`)
+                    .join('\n')}`,
+                ).toBe(true);
+              }
+            }
+          }
+        }
+        for (const finding of findings) checkWitness(finding, { before, after }, meshes, count);
+      }),
+      { numRuns: MESHES, seed: SEED, endOnFailure: true },
+    );
+    for (const what of [
+      'told of the call',
+      'told of the server',
+      'newly-allowed',
+      'newly-denied',
+      'now-reachable',
+      'now-unreachable',
+      'mtls-weakened',
+      'mtls-strengthened',
+    ])
+      expect(seen.get(what) ?? 0, what).toBeGreaterThan(5);
+  });
+});
+
+/** A trust domain that no certificate names before: its callers are no class of their own. */
+function madeTrustDomain(before: MeshConfig, after: MeshConfig): string | undefined {
+  const { trustDomain } = after.settings;
+  return acceptedTrustDomains(before.settings).includes(trustDomain) ? undefined : trustDomain;
+}
+
+/** The first caller's witness, sent by the name of the finding, has the outcome that the finding tells, on both sides. */
+function checkWitness(
+  { kind, calls, witness, targets, traffic, summary }: DiffFinding,
+  configs: { readonly before: MeshConfig; readonly after: MeshConfig },
+  meshes: { readonly before: CompiledMesh; readonly after: CompiledMesh },
+  count: (what: string) => void,
+): void {
+  if (calls === undefined) return;
+  count(kind);
+  const [host = '', port = ''] = calls.to.split(':');
+  const asked = { traffic: witness.request === undefined ? ('tcp' as const) : ('http' as const), ...witness };
+  const { destination } = witness;
+  const target = `${destination.namespace}/${destination.workload ?? ''}:${destination.port}`;
+  const everyone = kind.startsWith('newly') ? calls.from : calls.from.slice(0, 1);
+  for (const name of everyone) {
+    const [one, two] = (['before', 'after'] as const).map((side) => {
+      const from = configs[side].workloads.find((each) => `${each.namespace}/${each.name}` === name);
+      return from && answers(meshes[side], from, { host, port: Number(port) }, asked).get(target);
+    });
+    const text = `${kind} ${summary} ${JSON.stringify({ witness, targets, traffic, one, two })}`;
+    if (kind.startsWith('mtls')) {
+      expect([one?.tls === 'istio_mutual', two?.tls === 'istio_mutual'], text).toEqual([
+        kind === 'mtls-weakened',
+        kind !== 'mtls-weakened',
+      ]);
+      continue;
+    }
+    expect([one?.allowed === true, two?.allowed === true], text).toEqual([!WIDER.has(kind), WIDER.has(kind)]);
+    if (name === calls.from[0]) expect({ before: one?.principal, after: two?.principal }, text).toMatchObject(calls.as);
+  }
+  if (kind.startsWith('newly') || kind.startsWith('mtls')) return;
+  for (const name of calls.from) {
+    const [was, is] = [configs.before, configs.after].map(({ workloads }) =>
+      workloads.find((each) => `${each.namespace}/${each.name}` === name),
+    );
+    const to = { host, port: Number(port) };
+    const changes = ASKED.some((request) => {
+      const old = was !== undefined && answers(meshes.before, was, to, request).get(target)?.allowed === true;
+      const now = is !== undefined && answers(meshes.after, is, to, request).get(target)?.allowed === true;
+      return old !== now && now === WIDER.has(kind);
+    });
+    expect(changes, `${name} of ${kind} ${summary}`).toBe(true);
+  }
+}
