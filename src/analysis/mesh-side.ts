@@ -8,7 +8,7 @@ import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { ResourceOrigin, SourcePosition } from '../istio/resource.ts';
-import { selects } from '../istio/selector.ts';
+import { SelectorIndex } from '../istio/selector-index.ts';
 import { policyAttaches, targetsOf } from '../policy/policy-attachment.ts';
 import { AuthorizationProgram } from '../policy/authorization-program.ts';
 import { isPort } from '../policy/clause.ts';
@@ -59,11 +59,18 @@ export class MeshSide {
   readonly #compiler: AccessCompiler;
   readonly #keys: Map<string, number>;
   readonly #settingsKey: string;
-  readonly #byNamespace = new Map<string, NamespacePolicies>();
-  readonly #targeted: AuthorizationPolicy[] = [];
+  readonly #policies: SelectorIndex<AuthorizationPolicy>;
+  readonly #targeted: readonly AuthorizationPolicy[];
   readonly #workloads: ReadonlyMap<string, Workload>;
-  readonly #scoped = new Map<string, MeshConfig>();
   readonly #programs = new Map<string, AccessProgram>();
+  #last:
+    | {
+        readonly policies: readonly AuthorizationPolicy[];
+        readonly port: number;
+        readonly program: AuthorizationProgram;
+      }
+    | undefined;
+  #verdicts: Witness['verdicts'] = {};
   #origins: ReadonlyMap<string, ResourceOrigin> | undefined;
 
   /** `keys` numbers policies by content; both sides share it, as they share the atoms. */
@@ -80,22 +87,13 @@ export class MeshSide {
       extensionProviders.map(({ name, protocol }) => [name, protocol]),
       unusableProviders,
     ]);
-    for (const policy of config.authorizationPolicies) this.#file(policy);
+    const isTargeted = (policy: AuthorizationPolicy): boolean => targetsOf(policy).length > 0;
+    this.#targeted = config.authorizationPolicies.filter(isTargeted);
+    this.#policies = new SelectorIndex(
+      config.authorizationPolicies.filter((policy) => !isTargeted(policy)),
+      ({ metadata, spec }) => ({ namespace: metadata.namespace, labels: spec.selector?.matchLabels }),
+    );
     this.#workloads = new Map(config.workloads.map((workload) => [`${workload.namespace}/${workload.name}`, workload]));
-  }
-
-  #file(policy: AuthorizationPolicy): void {
-    const { metadata } = policy;
-    if (targetsOf(policy).length > 0) {
-      this.#targeted.push(policy);
-      return;
-    }
-    let group = this.#byNamespace.get(metadata.namespace);
-    if (group === undefined) {
-      group = new NamespacePolicies();
-      this.#byNamespace.set(metadata.namespace, group);
-    }
-    group.add(policy);
   }
 
   subject(name: string): Subject | undefined {
@@ -108,10 +106,19 @@ export class MeshSide {
   }
 
   /** The policies that select a subject, in the order of the configuration. */
-  select({ namespace, labels }: Subject): SelectedPolicies {
+  select(subject: Subject): SelectedPolicies {
+    let selected = this.#selections.get(subject);
+    if (selected === undefined) {
+      selected = this.#select(subject);
+      this.#selections.set(subject, selected);
+    }
+    return selected;
+  }
+
+  #select({ namespace, labels }: Subject): SelectedPolicies {
     const { rootNamespace } = this.config.settings;
-    const own = this.#byNamespace.get(namespace)?.selecting(labels) ?? [];
-    const root = namespace === rootNamespace ? [] : (this.#byNamespace.get(rootNamespace)?.selecting(labels) ?? []);
+    const own = this.#policies.selecting(namespace, labels);
+    const root = namespace === rootNamespace ? [] : this.#policies.selecting(rootNamespace, labels);
     const bound = this.#targeted.filter((policy) => policyAttaches(policy, { namespace, labels }, rootNamespace));
     const policies = root.length === 0 && bound.length === 0 ? own : [...root, ...own, ...bound];
     // The order in which policies are written decides nothing.
@@ -128,6 +135,7 @@ export class MeshSide {
     return this.config.authorizationPolicies.filter((policy) => !this.#selected.has(policy));
   }
 
+  readonly #selections = new WeakMap<Subject, SelectedPolicies>();
   readonly #selected = new Set<AuthorizationPolicy>();
   readonly #policyKeys = new Map<AuthorizationPolicy, number>();
 
@@ -150,25 +158,9 @@ export class MeshSide {
     for (const port of this.peers.listedPorts(subject)) ports.set(port, 'unknown');
     for (const { number } of subject.ports) ports.set(number, 'unknown');
     if (subject.declared !== undefined) {
-      for (const { port, protocolClass } of inboundPorts(this.#near(subject.namespace), subject.declared))
-        ports.set(port, protocolClass);
+      for (const { port, protocolClass } of inboundPorts(this.config, subject.declared)) ports.set(port, protocolClass);
     }
     return ports.set(OTHER_PORT, 'unknown');
-  }
-
-  /** The configuration without what other namespaces' Services say: only the own namespace's target a workload. */
-  #near(namespace: string): MeshConfig {
-    let near = this.#scoped.get(namespace);
-    if (near === undefined) {
-      const { services, serviceEntries } = this.config;
-      near = {
-        ...this.config,
-        services: services.filter((service) => service.namespace === namespace),
-        serviceEntries: serviceEntries.filter(({ metadata }) => metadata.namespace === namespace),
-      };
-      this.#scoped.set(namespace, near);
-    }
-    return near;
   }
 
   setup(subject: Subject, port: number, protocol: ProtocolClass): PortSetup {
@@ -239,15 +231,27 @@ export class MeshSide {
   }
 
   #authorize(subject: Subject, setup: PortSetup, pipeline: Traffic, { request, verdicts }: Witness): SideDecision {
-    const program = new AuthorizationProgram(this.select(subject).policies, {
-      settings: this.config.settings,
-      port: setup.port,
-      externalAuthorizer: ({ name }) => verdicts[name] ?? 'allow',
-    });
+    this.#verdicts = verdicts;
+    const program = this.#evaluator(subject, setup.port);
     const attributes = seenBy(pipeline, setup, request);
     const { decision, reason, determining } = program.decide(attributes);
     const [ref] = determining;
     return { decision, reason, ...(ref === undefined ? {} : this.#written(ref)) };
+  }
+
+  /** Witnesses come port by port: the last evaluator is most often the next. */
+  #evaluator(subject: Subject, port: number): AuthorizationProgram {
+    const { policies, portsNamed } = this.select(subject);
+    if (this.#last?.policies === policies && (portsNamed.size === 0 || this.#last.port === port)) {
+      return this.#last.program;
+    }
+    const program = new AuthorizationProgram(policies, {
+      settings: this.config.settings,
+      port,
+      externalAuthorizer: ({ name }) => this.#verdicts[name] ?? 'allow',
+    });
+    this.#last = { policies, port, program };
+    return program;
   }
 
   #written(by: PolicyRef): Pick<SideDecision, 'by' | 'at'> {
@@ -308,35 +312,4 @@ const BARE_PROGRAM = openTo(BARE);
 export function bareProgram(subject: Subject | undefined): AccessProgram | undefined {
   if (subject === undefined) return ABSENT_PROGRAM;
   return subject.injected ? undefined : BARE_PROGRAM;
-}
-
-/** The policies of a namespace, found by one of the labels they ask for. */
-class NamespacePolicies {
-  readonly #all: { readonly policy: AuthorizationPolicy; readonly order: number }[] = [];
-  readonly #unselective: number[] = [];
-  readonly #byLabel = new Map<string, number[]>();
-
-  add(policy: AuthorizationPolicy): void {
-    const order = this.#all.length;
-    this.#all.push({ policy, order });
-    const [label] = Object.entries(policy.spec.selector?.matchLabels ?? {});
-    if (label === undefined) {
-      this.#unselective.push(order);
-      return;
-    }
-    const key = label.join('=');
-    const list = this.#byLabel.get(key);
-    if (list === undefined) this.#byLabel.set(key, [order]);
-    else list.push(order);
-  }
-
-  selecting(labels: Readonly<Record<string, string>>): readonly AuthorizationPolicy[] {
-    const found = [...this.#unselective];
-    for (const label of Object.entries(labels)) found.push(...(this.#byLabel.get(label.join('=')) ?? []));
-    found.sort((a, b) => a - b);
-    return found.flatMap((order) => {
-      const policy = this.#all[order]?.policy;
-      return policy !== undefined && selects(policy.spec.selector?.matchLabels, labels) ? [policy] : [];
-    });
-  }
 }

@@ -1,9 +1,10 @@
 /**
  * Witnesses of a policy diff sent over real mutual TLS, before and after the change.
  *
- * The caller is a workload made for the occasion with the witness's identity. DestinationRules are left out: what the
- * server lets in is asked, not what some client would send. Witnesses that need a token, an address or a server name
- * of their own cannot be sent and say so.
+ * Findings about calls are sent by who calls (`call-replay.ts`). For all others the caller is a workload made for the
+ * occasion with the witness's identity. DestinationRules are left out there: what the server lets in is asked, not what
+ * some client would send. Witnesses that need a token, an address or a server name of their own cannot be sent and say
+ * so.
  * @module
  */
 import type { DiffFinding as Finding } from '../analysis/index.ts';
@@ -11,6 +12,7 @@ import { parseWorkloadIdentity } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
 import type { Caller } from '../sim/index.ts';
+import { replayCalls } from './call-replay.ts';
 import type { Replay } from './render/diff-report.ts';
 
 /** Replays every finding; two meshes are started, one for each side. */
@@ -19,11 +21,20 @@ export async function replayFindings(
   before: MeshConfig,
   after: MeshConfig,
 ): Promise<readonly Replay[]> {
-  const callers = callersOf(findings, after.settings.trustDomain);
+  const calls = await replayCalls(findings, before, after);
+  const callers = callersOf(
+    findings.filter((finding) => !calls.has(finding)),
+    after.settings.trustDomain,
+  );
   await using meshBefore = await Mesh.start({ config: withCallers(before, callers) });
   await using meshAfter = await Mesh.start({ config: withCallers(after, callers) });
   const replays: Replay[] = [];
   for (const finding of findings) {
+    const call = calls.get(finding);
+    if (call !== undefined) {
+      replays.push(call);
+      continue;
+    }
     const skipped = obstacle(finding, callers, [before, after]);
     if (skipped !== undefined) {
       replays.push({ before: '', after: '', skipped });
@@ -67,12 +78,11 @@ function withCallers(config: MeshConfig, callers: Callers): MeshConfig {
 }
 
 function obstacle(
-  { witness, verdicts, kind }: Finding,
+  { witness, verdicts }: Finding,
   callers: Callers,
   configs: readonly MeshConfig[],
 ): string | undefined {
   const { source, destination, request, connection } = witness;
-  if (kind === 'now-reachable' || kind === 'now-unreachable') return 'reachability is predicted only';
   if (request === undefined) return 'a raw connection';
   if (destination.workload === undefined) return 'the workload is not declared';
   if (source?.ip !== undefined || source?.remoteIp !== undefined || destination.ip !== undefined)

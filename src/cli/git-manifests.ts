@@ -8,20 +8,25 @@ import { existsSync } from 'node:fs';
 import { MeshError } from '../core/index.ts';
 import type { MeshConfig } from '../istio/index.ts';
 import { parseManifestFiles } from '../istio/parse-manifests.ts';
-import type { SourceText } from '../istio/yaml-reader.ts';
+import type { DocumentCache, SourceText } from '../istio/yaml-reader.ts';
 import { loadManifests, readManifestFiles } from '../mesh/load-manifests.ts';
 import { isManifestPath, manifestSource } from '../mesh/manifest-files.ts';
 
 const OUTPUT_BYTES_MAX = 512 * 1024 * 1024;
 
 /**
- * A file, a folder, `-`, or a git revision; `shared` are manifests that belong to every configuration.
+ * A file, a folder, `-`, or a git revision; `shared` are manifests that belong to every
+ * configuration, `documents` what has been parsed for another.
  * @throws MeshError `ERR_CONFIG_IO`; `ConfigError`
  */
-export async function loadConfiguration(place: string, shared: readonly string[]): Promise<MeshConfig> {
-  if (place === '-' || existsSync(place)) return loadManifests([...shared, place]);
+export async function loadConfiguration(
+  place: string,
+  shared: readonly string[],
+  documents: DocumentCache = new Map(),
+): Promise<MeshConfig> {
+  if (place === '-' || existsSync(place)) return loadManifests([...shared, place], documents);
   const files = filesAtRevision(place);
-  return parseManifestFiles([...(await readManifestFiles(shared)), ...files]);
+  return parseManifestFiles([...(await readManifestFiles(shared)), ...files], documents);
 }
 
 function filesAtRevision(place: string): readonly SourceText[] {

@@ -20,5 +20,5 @@ export * from './resource.ts';
 export * from './selector.ts';
 export * from './service-entry.ts';
 export { resourceWarnings, validateResource, type ResourceWarning } from './validate-resource.ts';
-export { readYaml, type SourceText } from './yaml-reader.ts';
+export { readYaml, type DocumentCache, type SourceText } from './yaml-reader.ts';
 export type { SourceObject } from './yaml-source.ts';

@@ -16,7 +16,7 @@ import { findMeshSettings, type SettingsSource } from './mesh-settings-source.ts
 import { decodeMetadata } from './object-meta.ts';
 import { headOf, policyKindOf, readPolicyResource } from './policy-kinds.ts';
 import type { ObjectMeta } from './resource.ts';
-import { readYaml, type SourceReading, type SourceText } from './yaml-reader.ts';
+import { readYaml, type DocumentCache, type SourceReading, type SourceText } from './yaml-reader.ts';
 import type { DocumentOrigin } from './yaml-source.ts';
 
 export interface ParseOptions {
@@ -34,12 +34,13 @@ export function parseManifests(text: string, options: ParseOptions = {}): MeshCo
 
 /**
  * Reads the manifests of several files as one configuration.
+ * @param documents shared between configurations that have most documents in common
  * @throws ConfigError with every fault that was found, in any file
  */
-export function parseManifestFiles(files: readonly SourceText[]): MeshConfig {
+export function parseManifestFiles(files: readonly SourceText[], documents: DocumentCache = new Map()): MeshConfig {
   const reading = new ManifestReading();
   for (const file of files) {
-    const { objects, issues } = readYaml(file);
+    const { objects, issues } = readYaml(file, documents);
     if (file.found === true && isForeign(file.text, { objects, issues })) continue;
     reading.issues.push(...issues);
     for (const { value, origin } of objects) reading.add(value, origin);

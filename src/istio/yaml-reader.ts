@@ -57,33 +57,76 @@ export interface SourceReading {
   readonly issues: readonly ConfigIssue[];
 }
 
-/** Reads every document of `input`. Empty documents are skipped; a document with a syntax error gives issues. */
-export function readYaml(input: SourceText): SourceReading {
-  // A carriage return alone ends a line too, which the parser does not know.
-  const reading = new YamlReading(input.origin, input.text.replaceAll(/\r(?!\n)/g, '\n'));
-  reading.run();
-  return reading;
+/**
+ * Documents by their text. Handed to several readings, it has a document that stands in several files, or in a file that
+ * is read again, parsed once; positions are still each file's own.
+ */
+export type DocumentCache = Map<string, ParsedText>;
+
+/** A piece of text with its documents; lines and columns are counted within the piece. */
+interface ParsedText {
+  readonly objects: readonly { readonly value: unknown; readonly document: Document }[];
+  readonly faults: readonly { readonly message: string; readonly line: number; readonly col: number }[];
+  readonly lines: LineCounter;
 }
 
-/** One reading in progress. */
-class YamlReading implements SourceReading {
-  readonly objects: SourceObject[] = [];
-  readonly issues: ConfigIssue[] = [];
-  readonly #origin: string;
-  readonly #text: string;
-  readonly #lines = new LineCounter();
+/** Reads every document of `input`. Empty documents are skipped; a document with a syntax error gives issues. */
+export function readYaml(input: SourceText, documents: DocumentCache = new Map()): SourceReading {
+  const objects: SourceObject[] = [];
+  const issues: ConfigIssue[] = [];
+  let line = 0;
+  // A carriage return alone ends a line too, which the parser does not know.
+  for (const text of piecesOf(input.text.replaceAll(/\r(?!\n)/g, '\n'))) {
+    const parsed = documents.get(text) ?? parseText(text);
+    documents.set(text, parsed);
+    for (const { value, document } of parsed.objects) {
+      objects.push({
+        value,
+        origin: new DocumentOrigin(input.origin, document, { text, counter: parsed.lines, before: line }),
+      });
+    }
+    for (const fault of parsed.faults) {
+      const position = { file: input.origin, line: line + Math.max(1, fault.line), column: Math.max(1, fault.col) };
+      issues.push({ code: 'ERR_CONFIG_SYNTAX', path: '', message: oneLine(fault.message), ...position });
+    }
+    line += text.split('\n').length - 1;
+  }
+  return { objects, issues };
+}
 
-  constructor(origin: string, text: string) {
-    this.#origin = origin;
+/**
+ * The text cut before every `---` at the start of a line: a document never reaches over one (YAML 1.2 §9.1.2). Not
+ * where a line may be a directive, which stands before the `---` of its document.
+ */
+function piecesOf(text: string): readonly string[] {
+  return /^%/m.test(text) ? [text] : text.split(/^(?=---(?:[ \t\r\n]|$))/m);
+}
+
+function parseText(text: string): ParsedText {
+  const parsing = new Parsing(text);
+  parsing.run();
+  return parsing;
+}
+
+/** One parse in progress. */
+class Parsing implements ParsedText {
+  readonly objects: { readonly value: unknown; readonly document: Document }[] = [];
+  readonly faults: { readonly message: string; readonly line: number; readonly col: number }[] = [];
+  readonly lines = new LineCounter();
+  readonly #text: string;
+  readonly #deep: boolean;
+
+  constructor(text: string) {
     this.#text = text;
+    this.#deep = mayNestDeeply(text);
   }
 
   run(): void {
-    const bottomless = excessiveNesting(this.#text);
+    const bottomless = this.#deep ? excessiveNesting(this.#text) : undefined;
     if (bottomless !== undefined) {
       // The parser, which counts the lines, has not been asked.
       const before = this.#text.slice(0, bottomless).split('\n');
-      this.#report(DEEP, { line: before.length, col: (before.at(-1)?.length ?? 0) + 1 });
+      this.faults.push({ message: DEEP, line: before.length, col: (before.at(-1)?.length ?? 0) + 1 });
       return;
     }
     const hasFinalColons = /:[,\]]/.test(this.#text);
@@ -95,7 +138,7 @@ class YamlReading implements SourceReading {
 
   #documents(): readonly Document[] {
     try {
-      const documents = parseAllDocuments(this.#text, { ...OPTIONS, lineCounter: this.#lines });
+      const documents = parseAllDocuments(this.#text, { ...OPTIONS, lineCounter: this.lines });
       return Array.isArray(documents) ? documents : [];
     } catch (error) {
       this.#fail(error instanceof RangeError ? 'nested too deeply' : messageOf(error));
@@ -104,18 +147,17 @@ class YamlReading implements SourceReading {
   }
 
   #read(document: Document): void {
-    const known = this.issues.length;
+    const known = this.faults.length;
     for (const error of document.errors.slice(0, ERRORS_MAX)) this.#fail(error.message, error.pos[0]);
     const more = document.errors.length - ERRORS_MAX;
     if (more > 0) this.#fail(`and ${more} more faults of this document`);
-    const deep = tooDeep(document);
+    const deep = this.#deep ? tooDeep(document) : undefined;
     if (deep !== undefined) this.#fail(DEEP, deep);
-    else this.#refuseDanglingAliases(document);
-    if (this.issues.length > known || document.contents === null) return;
+    else if (this.#text.includes('*')) this.#refuseDanglingAliases(document);
+    if (this.faults.length > known || document.contents === null) return;
     try {
       const value: unknown = document.toJS({ maxAliasCount: ALIAS_COUNT_MAX });
-      const origin = new DocumentOrigin(this.#origin, document, this.#lines);
-      if (value !== null) this.objects.push({ value, origin });
+      if (value !== null) this.objects.push({ value, document });
     } catch (error) {
       this.#fail(messageOf(error), document.contents.range?.[0]);
     }
@@ -137,12 +179,7 @@ class YamlReading implements SourceReading {
 
   #fail(message: string, offset = 0): void {
     const hint = lineAt(this.#text, offset).includes('{{') ? '; render the template first (helm template)' : '';
-    this.#report(message + hint, this.#lines.linePos(offset));
-  }
-
-  #report(message: string, { line, col }: { readonly line: number; readonly col: number }): void {
-    const position = { file: this.#origin, line: Math.max(1, line), column: Math.max(1, col) };
-    this.issues.push({ code: 'ERR_CONFIG_SYNTAX', path: '', message: oneLine(message), ...position });
+    this.faults.push({ message: message + hint, ...this.lines.linePos(offset) });
   }
 }
 
@@ -150,7 +187,6 @@ const OPTIONS = {
   prettyErrors: false,
   uniqueKeys: true,
   merge: true,
-  keepSourceTokens: true,
   logLevel: 'silent',
   customTags: (tags: Tags): Tags => [
     BOOLEAN_TAG,
@@ -194,7 +230,6 @@ const LEXER_MARKS: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f'])
  * thousand brackets ends the process; the lexer does not. Lexed only where the text has that many brackets at all.
  */
 function excessiveNesting(text: string): number | undefined {
-  if (!mayNestDeeply(text)) return undefined;
   let [offset, flow, indicators] = [0, 0, 0];
   for (const token of new Lexer().lex(text)) {
     if (token === '[' || token === '{') flow++;
@@ -207,11 +242,14 @@ function excessiveNesting(text: string): number | undefined {
   return undefined;
 }
 
+/** Every level of nesting takes a bracket, an indicator on the line, or another column of indentation. */
 function mayNestDeeply(text: string): boolean {
   let count = 0;
-  for (const _ of text.matchAll(/[[{]|[-?] /g)) if (++count > NESTING_MAX) return true;
-  return false;
+  for (const _ of text.matchAll(/[[{]|[-?][ \t]/g)) if (++count > NESTING_MAX / 2) return true;
+  return DEEP_INDENT.test(text);
 }
+
+const DEEP_INDENT = new RegExp(String.raw`^ {${NESTING_MAX / 2},}`, 'm');
 
 /** The offset of the first node that lies too deep. */
 function tooDeep(document: Document): number | undefined {

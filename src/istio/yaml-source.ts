@@ -14,15 +14,23 @@ export interface SourceObject {
   readonly origin: DocumentOrigin;
 }
 
+/** The piece of text that a document was parsed from. */
+export interface DocumentLines {
+  readonly text: string;
+  readonly counter: LineCounter;
+  /** How many lines of the file stand before the piece. */
+  readonly before: number;
+}
+
 /** Where the values of one resource were written. Line and column of the resource itself are those of its first key. */
 export class DocumentOrigin implements ResourceOrigin {
   readonly file: string;
   readonly #document: Document;
-  readonly #lines: LineCounter;
+  readonly #lines: DocumentLines;
   readonly #prefix: ConfigPath;
   #start: SourcePosition | undefined;
 
-  constructor(file: string, document: Document, lines: LineCounter, prefix: ConfigPath = []) {
+  constructor(file: string, document: Document, lines: DocumentLines, prefix: ConfigPath = []) {
     this.file = file;
     this.#document = document;
     this.#lines = lines;
@@ -52,8 +60,9 @@ export class DocumentOrigin implements ResourceOrigin {
     const node = this.#walk(path).value;
     const start = this.#at(node);
     if (!isScalar(node) || (node.type !== 'BLOCK_LITERAL' && node.type !== 'BLOCK_FOLDED')) return start;
-    const indent = node.srcToken?.type === 'block-scalar' ? indentOf(node.srcToken.source) : 0;
-    return { file: this.file, line: start.line + line, column: column + indent };
+    const [from = 0, to] = node.range ?? [];
+    const body = this.#lines.text.slice(this.#lines.text.indexOf('\n', from) + 1, to);
+    return { file: this.file, line: start.line + line, column: column + indentOf(body) };
   }
 
   /** The origin of the object at `prefix` below this one. */
@@ -72,8 +81,8 @@ export class DocumentOrigin implements ResourceOrigin {
 
   #at(node: Node | undefined): SourcePosition {
     const offset = node?.range?.[0] ?? 0;
-    const { line, col } = this.#lines.linePos(offset);
-    return { file: this.file, line: Math.max(1, line), column: Math.max(1, col) };
+    const { line, col } = this.#lines.counter.linePos(offset);
+    return { file: this.file, line: this.#lines.before + Math.max(1, line), column: Math.max(1, col) };
   }
 
   /** The deepest node on `path` that was written. */

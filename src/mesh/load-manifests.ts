@@ -11,17 +11,18 @@ import { join, resolve } from 'node:path';
 import { MeshError, messageOf } from '../core/errors.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import { parseManifestFiles } from '../istio/parse-manifests.ts';
-import type { SourceText } from '../istio/yaml-reader.ts';
+import type { DocumentCache, SourceText } from '../istio/yaml-reader.ts';
 import { isManifestPath, manifestSource } from './manifest-files.ts';
 
 const STDIN = '-';
 
 /**
+ * @param documents shared between configurations that have most documents in common
  * @throws MeshError `ERR_CONFIG_IO` where a path cannot be read or a folder holds no manifest; `ConfigError` with every
  * fault of the manifests
  */
-export async function loadManifests(paths: string | readonly string[]): Promise<MeshConfig> {
-  return parseManifestFiles(await readManifestFiles(paths));
+export async function loadManifests(paths: string | readonly string[], documents?: DocumentCache): Promise<MeshConfig> {
+  return parseManifestFiles(await readManifestFiles(paths), documents);
 }
 
 /** The texts alone. @throws MeshError `ERR_CONFIG_IO`; `ConfigError` where a text is not UTF-8 */

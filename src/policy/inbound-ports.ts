@@ -8,10 +8,11 @@
  * Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
  * @module
  */
-import type { PortProtocol, Workload } from '../istio/kubernetes.ts';
+import type { PortProtocol, Service, Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { Sidecar } from '../istio/service-entry.ts';
 import { isSelective, selects } from '../istio/selector.ts';
+import { SelectorIndex } from '../istio/selector-index.ts';
 import type { WorkloadSubject } from './peer-authentication.ts';
 import { compareByAge, compareText, creationTimeMs } from './resource-order.ts';
 import { targetPortOf } from './service-endpoints.ts';
@@ -83,8 +84,8 @@ function ingressPorts(ingress: NonNullable<Sidecar['spec']['ingress']>): readonl
 
 /** Every port some Service targets, oldest Service first. */
 function targetedPorts(config: MeshConfig, workload: Workload): readonly InboundPort[] {
-  const services = config.services
-    .filter(({ namespace, selector }) => namespace === workload.namespace && selectsPods(selector, workload))
+  const services = servicesIn(config.services)
+    .selecting(workload.namespace, workload.labels)
     .map((service) => ({
       host: service.host,
       createdMs: creationTimeMs(service.metadata),
@@ -118,9 +119,17 @@ function targetedPorts(config: MeshConfig, workload: Workload): readonly Inbound
   );
 }
 
+const INDEXES = new WeakMap<readonly Service[], SelectorIndex<Service>>();
+
 /** Unlike policies, a Service without a selector selects nothing. */
-function selectsPods(selector: Readonly<Record<string, string>> | undefined, workload: Workload): boolean {
-  return isSelective(selector) && selects(selector, workload.labels);
+function servicesIn(services: readonly Service[]): SelectorIndex<Service> {
+  let index = INDEXES.get(services);
+  if (index === undefined) {
+    const selective = services.filter(({ selector }) => isSelective(selector));
+    index = new SelectorIndex(selective, ({ namespace, selector }) => ({ namespace, labels: selector }));
+    INDEXES.set(services, index);
+  }
+  return index;
 }
 
 function byAgeAndHost(

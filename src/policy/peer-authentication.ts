@@ -13,7 +13,8 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { MutualTlsMode, PeerAuthentication } from '../istio/peer-authentication.ts';
-import { isSelective, selects } from '../istio/selector.ts';
+import { isSelective } from '../istio/selector.ts';
+import { SelectorIndex } from '../istio/selector-index.ts';
 import { compareByAge, refOf } from './resource-order.ts';
 
 /** A mode after inheritance: UNSET is resolved. */
@@ -59,7 +60,7 @@ export function compilePeerAuthentication(config: MeshConfig): CompiledPeerAuthe
   const ofNamespace = (namespace: string): EffectivePeerAuthentication =>
     inherit(mesh, scopes.namespaces.get(namespace));
   const workloadPolicy = ({ namespace, labels }: WorkloadSubject): PeerAuthentication | undefined =>
-    scopes.workloads.get(namespace)?.find((policy) => selects(policy.spec.selector?.matchLabels, labels));
+    scopes.workloads.selecting(namespace, labels)[0];
 
   return {
     ofNamespace,
@@ -82,29 +83,30 @@ export function compilePeerAuthentication(config: MeshConfig): CompiledPeerAuthe
 }
 
 interface Scopes {
-  mesh?: PeerAuthentication;
-  readonly namespaces: Map<string, PeerAuthentication>;
+  readonly mesh?: PeerAuthentication;
+  readonly namespaces: ReadonlyMap<string, PeerAuthentication>;
   /** Oldest first. */
-  readonly workloads: Map<string, PeerAuthentication[]>;
+  readonly workloads: SelectorIndex<PeerAuthentication>;
 }
 
 function sortIntoScopes(config: MeshConfig): Scopes {
-  const scopes: Scopes = { namespaces: new Map(), workloads: new Map() };
+  const namespaces = new Map<string, PeerAuthentication>();
+  const forWorkloads: PeerAuthentication[] = [];
+  let mesh: PeerAuthentication | undefined;
   for (const policy of [...config.peerAuthentications].sort(compareByAge)) {
     const { namespace } = policy.metadata;
     const isForWorkloads = isSelective(policy.spec.selector?.matchLabels);
     if (namespace === config.settings.rootNamespace) {
       // A selector in the root namespace is ignored everywhere, even for Pods that live there.
-      if (!isForWorkloads) scopes.mesh ??= policy;
-    } else if (isForWorkloads) {
-      const list = scopes.workloads.get(namespace);
-      if (list) list.push(policy);
-      else scopes.workloads.set(namespace, [policy]);
-    } else if (!scopes.namespaces.has(namespace)) {
-      scopes.namespaces.set(namespace, policy);
-    }
+      if (!isForWorkloads) mesh ??= policy;
+    } else if (isForWorkloads) forWorkloads.push(policy);
+    else if (!namespaces.has(namespace)) namespaces.set(namespace, policy);
   }
-  return scopes;
+  const workloads = new SelectorIndex(forWorkloads, ({ metadata, spec }) => ({
+    namespace: metadata.namespace,
+    labels: spec.selector?.matchLabels,
+  }));
+  return { namespaces, workloads, ...(mesh === undefined ? {} : { mesh }) };
 }
 
 function inherit(

@@ -13,6 +13,7 @@ import type { Service, ServicePort, Workload } from '../istio/kubernetes.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { ServiceEntry, ServiceEntryPort, WorkloadEntry, WorkloadEntrySpec } from '../istio/service-entry.ts';
 import { isSelective, selects } from '../istio/selector.ts';
+import { LabelIndex } from '../istio/selector-index.ts';
 
 const TLS_MODE_LABEL = 'security.istio.io/tlsMode';
 const TEMPLATES = 'inject.istio.io/templates';
@@ -40,12 +41,23 @@ export function istioSpiffeId(trustDomain: string, namespace: string, serviceAcc
   return `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
 }
 
+const PODS = new WeakMap<readonly Workload[], LabelIndex<Workload>>();
+
+function podsOf({ workloads }: MeshConfig): LabelIndex<Workload> {
+  let index = PODS.get(workloads);
+  if (index === undefined) {
+    index = new LabelIndex(workloads, ({ namespace, labels }) => ({ namespace, labels }));
+    PODS.set(workloads, index);
+  }
+  return index;
+}
+
 /** A Service's endpoints on one of its ports. */
 export function endpointsOfService(config: MeshConfig, service: Service, port: ServicePort): readonly Endpoint[] {
   const { selector } = service;
   if (!isSelective(selector)) return [];
-  const pods = config.workloads
-    .filter((pod) => pod.namespace === service.namespace && selects(selector, pod.labels))
+  const pods = podsOf(config)
+    .selected(service.namespace, selector)
     .flatMap((pod) => {
       const target = targetPortOf(pod, port.targetPort);
       return target === undefined ? [] : podEndpoint(config, pod, target);
@@ -71,8 +83,8 @@ export function endpointsOfServiceEntry(
   // A selector without labels selects every workload of the namespace.
   const selector = entry.spec.workloadSelector === undefined ? undefined : (entry.spec.workloadSelector.labels ?? {});
   if (selector !== undefined) {
-    const pods = config.workloads
-      .filter((pod) => pod.namespace === namespace && selects(selector, pod.labels))
+    const pods = podsOf(config)
+      .selected(namespace, selector)
       .flatMap((pod) => podEndpoint(config, pod, number));
     const entries = entriesSelected(config, namespace, selector).map(({ metadata, spec }) =>
       entryEndpoint(config, namespace, spec, {

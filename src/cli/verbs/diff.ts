@@ -5,7 +5,7 @@
 import { Option, type Command } from 'commander';
 import { stringify } from 'yaml';
 import { diff, type DiffOptions } from '../../analysis/index.ts';
-import type { MeshConfig } from '../../istio/index.ts';
+import type { DocumentCache, MeshConfig } from '../../istio/index.ts';
 import { loadConfiguration } from '../git-manifests.ts';
 import { EXIT, readVersion } from '../io.ts';
 import { diffMarkdown, diffSarif, diffText, isWidening, type ReportedDiff } from '../render/diff-report.ts';
@@ -64,7 +64,9 @@ export function diffVerb(program: Command): void {
 
 async function compare(before: string, after: string, options: DiffVerbOptions): Promise<number> {
   const shared = options.with ?? [];
-  const [one, two] = [await loadConfiguration(before, shared), await loadConfiguration(after, shared)];
+  const documents: DocumentCache = new Map();
+  const one = await loadConfiguration(before, shared, documents);
+  const two = await loadConfiguration(after, shared, documents);
   const { identities, sameOutcome = false } = options;
   const diffOptions: DiffOptions = { sameOutcome, ...(identities === undefined ? {} : { identities }) };
   const found: ReportedDiff = diff(one, two, diffOptions);

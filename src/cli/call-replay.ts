@@ -1,0 +1,106 @@
+/**
+ * Witnesses of findings about calls, sent as they are told: by the workload that calls, through its own sidecar and
+ * under the DestinationRules of either side, to the name it says.
+ * @module
+ */
+import type { DiffFinding as Finding } from '../analysis/index.ts';
+import type { MeshConfig } from '../istio/index.ts';
+import { Mesh } from '../mesh/index.ts';
+import type { Outcome } from '../sim/index.ts';
+import type { Replay } from './render/diff-report.ts';
+
+/** A finding about calls. */
+type CallFinding = Finding & { readonly calls: NonNullable<Finding['calls']> };
+
+/** Replays those of the findings that are about calls; two meshes are started where there are any. */
+export async function replayCalls(
+  findings: readonly Finding[],
+  before: MeshConfig,
+  after: MeshConfig,
+): Promise<ReadonlyMap<Finding, Replay>> {
+  const replays = new Map<Finding, Replay>();
+  const calls = findings.filter((finding): finding is CallFinding => finding.calls !== undefined);
+  if (calls.length === 0) return replays;
+  await using meshBefore = await Mesh.start({ config: before });
+  await using meshAfter = await Mesh.start({ config: after });
+  for (const finding of calls) {
+    const skipped = obstacle(finding, [meshBefore, meshAfter]);
+    if (skipped !== undefined) {
+      replays.set(finding, { before: '', after: '', skipped });
+      continue;
+    }
+    const [one, two] = [await send(meshBefore, finding), await send(meshAfter, finding)];
+    replays.set(finding, { before: one.text, after: two.text, agrees: agrees(finding, one, two) });
+  }
+  return replays;
+}
+
+interface Sent {
+  /** The finding's server has let it in. */
+  readonly allowed: boolean;
+  readonly mutual: boolean;
+  readonly text: string;
+}
+
+function agrees({ kind, before, after }: CallFinding, one: Sent, two: Sent): boolean {
+  if (kind === 'mtls-weakened' || kind === 'mtls-strengthened') {
+    return one.mutual === (kind === 'mtls-weakened') && two.mutual === (kind === 'mtls-strengthened');
+  }
+  return one.allowed === (before.decision === 'allow') && two.allowed === (after.decision === 'allow');
+}
+
+function obstacle({ witness, verdicts, calls }: CallFinding, meshes: readonly Mesh[]): string | undefined {
+  const { source, destination, request } = witness;
+  if (source?.ip !== undefined || source?.remoteIp !== undefined || destination.ip !== undefined)
+    return 'it needs an address of its own';
+  if (request?.auth !== undefined) return 'it needs a token';
+  if (Object.keys(verdicts).length > 0) return 'it needs an external authorizer';
+  const server = serverOf(witness);
+  const isChosen = meshes.every((mesh) => {
+    const [first, ...others] = serversBehind(mesh, calls);
+    return first === server || !others.includes(server);
+  });
+  return isChosen
+    ? undefined
+    : `\`${calls.to}\` leads to other servers, too: which of them answers is not the caller's choice`;
+}
+
+/** `namespace/workload:port` */
+function serverOf({ destination }: Finding['witness']): string {
+  return `${destination.namespace}/${destination.workload ?? ''}:${destination.port}`;
+}
+
+/** The servers behind the name as the caller knows it; the first one answers. */
+function serversBehind(
+  { compiled: { registry } }: Mesh,
+  { from: [caller = ''], to }: CallFinding['calls'],
+): readonly string[] {
+  const [host = '', port = ''] = to.split(':');
+  const [namespace = ''] = caller.split('/');
+  return (registry.resolve(host, namespace)?.endpoints(Number(port)) ?? [])
+    .flatMap((endpoint) => registry.targets(endpoint))
+    .map(({ workload, port: at }) => `${workload.namespace}/${workload.name}:${at}`);
+}
+
+async function send(mesh: Mesh, { witness, calls }: CallFinding): Promise<Sent> {
+  const { request } = witness;
+  const from = calls.from[0] ?? '';
+  const base = { from, to: calls.to };
+  const outcome: Outcome =
+    request === undefined
+      ? await mesh.connect(base)
+      : await mesh.request({
+          ...base,
+          method: request.method,
+          path: request.path,
+          ...(request.host === undefined ? {} : { host: request.host }),
+          ...(request.headers === undefined ? {} : { headers: request.headers }),
+        });
+  const [answering] = serversBehind(mesh, calls);
+  const other = answering === undefined || answering === serverOf(witness) ? '' : ` from ${answering}`;
+  return {
+    allowed: outcome.result === 'allow' && other === '',
+    mutual: outcome.connection.security === 'mutual_tls',
+    text: `${outcome.result}${outcome.status > 0 ? ` ${outcome.status}` : ''}${other}`,
+  };
+}
