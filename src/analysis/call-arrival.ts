@@ -52,6 +52,7 @@ export class CallSide {
   readonly side: MeshSide;
   readonly router: CallRouter;
   readonly #places = new Map<string, Place>();
+  readonly #principals = new Map<Workload, string>();
 
   constructor(side: MeshSide) {
     this.side = side;
@@ -73,12 +74,20 @@ export class CallSide {
   }
 
   /** Who a workload is on a connection that the server sees so. */
-  fixed({ namespace, serviceAccount }: Workload, { identified, sni }: Seen): FixedCaller {
-    const { trustDomain } = this.side.config.settings;
-    return {
-      ...(identified ? { principal: `${trustDomain}/ns/${namespace}/sa/${serviceAccount}` } : {}),
-      ...(sni === undefined ? {} : { sni }),
-    };
+  fixed(workload: Workload, { identified, sni }: Seen): FixedCaller {
+    if (!identified) return sni === undefined ? {} : { sni };
+    const principal = this.#principal(workload);
+    return sni === undefined ? { principal } : { principal, sni };
+  }
+
+  #principal(workload: Workload): string {
+    let principal = this.#principals.get(workload);
+    if (principal === undefined) {
+      const { namespace, serviceAccount } = workload;
+      principal = `${this.side.config.settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
+      this.#principals.set(workload, principal);
+    }
+    return principal;
   }
 
   /** How the port is read where nobody's sidecar says otherwise: what the comparison of servers has looked at. */

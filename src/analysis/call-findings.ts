@@ -36,8 +36,8 @@ export interface CallComparisonOptions {
   readonly undecided: UndecidedList;
   /** `namespace/workload`; all where absent. */
   readonly servers: ReadonlySet<string> | undefined;
-  /** A trust domain that the change makes: the comparison of servers leaves its callers out. */
-  readonly madeTrustDomain: string | undefined;
+  /** Trust domains whose callers the comparison of servers leaves out. */
+  readonly strangers: readonly string[];
 }
 
 export function callFindings(options: CallComparisonOptions): readonly Finding[] {
@@ -324,12 +324,13 @@ class CallComparison {
    * the two identities on its own, and the comparison of the servers says so.
    */
   #tellApart({ before, after }: Sides<Place>, fixed: Sides<FixedCaller>): boolean {
-    const { madeTrustDomain } = this.#options;
-    const isNew = madeTrustDomain !== undefined && fixed.after.principal?.startsWith(`${madeTrustDomain}/`) === true;
-    return (isNew ? [after] : [before, after]).every(({ program, protocol }) => {
+    const isCompared = ({ principal = '' }: FixedCaller): boolean =>
+      !this.#options.strangers.some((domain) => principal.startsWith(`${domain}/`));
+    const differs = ({ program, protocol }: Place): boolean => {
       const [one, two] = [forCaller(program, fixed.before), forCaller(program, fixed.after)];
       return walkJointly(one, two, this.#options.factory, { traffic: protocol }).root !== undefined;
-    });
+    };
+    return (differs(before) || !isCompared(fixed.after)) && (differs(after) || !isCompared(fixed.before));
   }
 
   #walked(key: string, programs: ProgramPair, call: Call, regionsMax = this.#options.regionsMax): Walked | undefined {

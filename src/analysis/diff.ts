@@ -12,7 +12,7 @@ import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
-import { causeOf, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
+import { causeOf, CLOSED, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
 import { callFindings } from './call-findings.ts';
 import type { Finding, FindingKind } from './finding.ts';
@@ -31,8 +31,8 @@ import {
 } from './mesh-side.ts';
 import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
-import { forTrustDomain } from './own-identity.ts';
-import { ANY_IDENTITY, formatRegion, type Region, type RegionText } from './region.ts';
+import { droppedProgram, ownPrograms, TrustDomainChange } from './own-identity.ts';
+import { formatRegion, type Region, type RegionText } from './region.ts';
 import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
 import { behindTrustDomain, witnessOf, type Witness } from './witness.ts';
@@ -107,12 +107,7 @@ class Comparison {
   readonly #workloads: ReadonlySet<string> | undefined;
   readonly #sameOutcome: boolean;
   readonly #atoms: AtomTable;
-  /** The mesh's own, where it changes. */
-  readonly #trustDomains: Sides<string> | undefined;
-  /** The trust domain that is there only after. */
-  readonly #made: string | undefined;
-  /** Certificates of before are still accepted after. */
-  readonly #keepsOldNames: boolean;
+  readonly #trustDomains: TrustDomainChange | undefined;
   readonly #findings: Finding[] = [];
   #cut = false;
 
@@ -124,15 +119,11 @@ class Comparison {
     const foreign = before.settings.caTrustDomains.length + after.settings.caTrustDomains.length > 0;
     this.#normalization = stricter(before.settings.pathNormalization, after.settings.pathNormalization);
     const identities = options.identities ?? (foreign ? 'spiffe' : 'istio');
-    const accepted = { before: acceptedTrustDomains(before.settings), after: acceptedTrustDomains(after.settings) };
-    const [was, is] = [before.settings.trustDomain, after.settings.trustDomain];
-    this.#trustDomains = was === is ? undefined : { before: was, after: is };
-    this.#keepsOldNames = accepted.after.includes(was);
-    // Nobody is of a trust domain that the change makes: its callers are those of the old one.
-    this.#made = was === is || accepted.before.includes(is) ? undefined : is;
-    const trustDomains = [...accepted.before, ...accepted.after.filter((domain) => domain !== this.#made)];
+    this.#trustDomains = TrustDomainChange.between(before.settings, after.settings);
+    const trustDomains = [before, after].flatMap(({ settings }) => acceptedTrustDomains(settings));
+    const { strangers = [] } = this.#trustDomains ?? {};
     this.#atoms = atoms;
-    this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains });
+    this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains, strangers });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
     this.#principals = principalsOf(after).slice(0, PRINCIPALS_MAX);
     this.#workloads = options.workloads;
@@ -175,7 +166,7 @@ class Comparison {
       regionsMax: this.#regionsMax,
       undecided: this.#undecided,
       servers: this.#workloads,
-      madeTrustDomain: this.#made,
+      strangers: this.#trustDomains?.strangers ?? [],
     });
   }
 
@@ -244,46 +235,49 @@ class Comparison {
     if (this.#trustDomains !== undefined) this.#compareOwn(ports, this.#trustDomains);
   }
 
-  /** Where a trust domain is made by the change, `any caller` are those who are not of it. */
-  #withOldNames(text: RegionText): RegionText {
-    const { caller = 'any caller' } = text;
-    if (this.#made === undefined || (caller !== ANY_IDENTITY && caller !== 'any caller')) return text;
-    return { ...text, caller: `${caller} of a trust domain other than \`${this.#made}\`` };
+  /** Callers whose trust domain is another on either side. */
+  #compareOwn(ports: Sides<PortSide>, change: TrustDomainChange): void {
+    const key = { before: keyOf(ports.before, 'outcomes'), after: keyOf(ports.after, 'outcomes') };
+    const programs = { before: programOf(ports.before, key.before), after: programOf(ports.after, key.after) };
+    const { traffic, setup, subject = ports.before.subject ?? NOBODY } = ports.after;
+    const names = `${traffic}\n${key.before}\n${key.after}`;
+    const walked = this.#known(`own ${names}`, () =>
+      this.#walk(
+        ownPrograms(programs, change, this.#atoms, (pair) => this.#differ(pair, traffic)),
+        { traffic },
+      ),
+    );
+    const dropped = this.#known(`dropped ${names}`, () =>
+      this.#walk({ before: droppedProgram(programs.before, change, this.#atoms), after: CLOSED }, { traffic }),
+    );
+    for (const reason of [walked, dropped]) {
+      if (typeof reason === 'string') this.#undecided.add(reason, targetOf(subject, setup.port));
+    }
+    if (typeof walked !== 'string') {
+      const found = walked.regions.map(({ region, text: { caller, ...rest } }) => {
+        const text = { caller: change.caller(caller), ...rest };
+        return this.#finding(ports, { region, text, walk: walked.walk, trustDomains: change });
+      });
+      this.#findings.push(...joinClasses(found, walked.cut));
+    }
+    const [lost] = typeof dropped === 'string' ? [] : dropped.regions;
+    if (lost === undefined || typeof dropped === 'string' || ports.after.subject?.injected !== true) return;
+    const text = { caller: `certificates of trust domain \`${change.before}\`, as issued before the change` };
+    const trustDomains = { before: change.before, after: change.before };
+    const finding = this.#finding(ports, { region: lost.region, text, walk: dropped.walk, trustDomains });
+    const { decision } = finding.before;
+    this.#findings.push({ ...finding, before: { decision, reason: 'the trust domain is accepted' } });
   }
 
-  /** Callers whose trust domain is another on either side, where either tells the two apart. */
-  #compareOwn(ports: Sides<PortSide>, trustDomains: Sides<string>): void {
-    const { traffic, setup, subject = ports.before.subject ?? NOBODY } = ports.after;
-    const key = { before: keyOf(ports.before, 'outcomes'), after: keyOf(ports.after, 'outcomes') };
-    const both = `own ${traffic}\n${key.before}\n${key.after}`;
-    let walked = this.#walks.get(both);
-    if (walked === undefined) {
-      const read = (program: AccessProgram): Sides<AccessProgram> => ({
-        before: forTrustDomain(program, trustDomains.before, this.#atoms),
-        after: forTrustDomain(program, trustDomains.after, this.#atoms),
-      });
-      const [one, two] = [programOf(ports.before, key.before), programOf(ports.after, key.after)].map(read);
-      invariant(one !== undefined && two !== undefined, 'there are two sides');
-      const apart = [one, two].map((programs) => walkedRegions(programs, this.#factory, { traffic, regionsMax: 1 }));
-      const [early, late] = apart.map((each) => typeof each === 'string' || each.regions.length > 0);
-      // Else what changes for these callers changes for one of the two names on its own, and has been found.
-      const told = (early === true || this.#made !== undefined) && (late === true || !this.#keepsOldNames);
-      walked = this.#walk({ before: one.before, after: told ? two.after : one.before }, { traffic });
-      this.#walks.set(both, walked);
-    }
-    if (typeof walked === 'string') {
-      this.#undecided.add(walked, targetOf(subject, setup.port));
-      return;
-    }
-    const { walk, cut } = walked;
-    const found = walked.regions.map(({ region, text }) => {
-      const { caller = 'any identity of the mesh', ...rest } = text;
-      const named = {
-        caller: `${caller} of trust domain \`${trustDomains.before}\` before and \`${trustDomains.after}\` after`,
-      };
-      return this.#finding(ports, { region, text: { ...named, ...rest }, walk, trustDomains });
-    });
-    this.#findings.push(...joinClasses(found, cut));
+  #differ(programs: ProgramPair, traffic: Traffic): boolean {
+    const walked = walkedRegions(programs, this.#factory, { traffic, regionsMax: 1 });
+    return typeof walked === 'string' || walked.regions.length > 0;
+  }
+
+  #known(key: string, walk: () => Walked | string): Walked | string {
+    const walked = this.#walks.get(key) ?? walk();
+    this.#walks.set(key, walked);
+    return walked;
   }
 
   #comparePrograms(ports: Sides<PortSide>, compare: 'outcomes' | 'causes'): void {
@@ -304,9 +298,14 @@ class Comparison {
     }
     const { walk, cut } = walked;
     const found = walked.regions.map(({ region, text }) =>
-      this.#finding(ports, { region, text: this.#withOldNames(text), walk }),
+      this.#finding(ports, { region, text: this.#ofOthers(text), walk }),
     );
     this.#findings.push(...joinClasses(found, cut));
+  }
+
+  #ofOthers(text: RegionText): RegionText {
+    if (this.#trustDomains === undefined || this.#trustDomains.strangers.length === 0) return text;
+    return { ...text, caller: this.#trustDomains.others(text['caller']) };
   }
 
   #walk(programs: ProgramPair, options: WalkOptions): Walked | string {

@@ -5,7 +5,8 @@
  */
 import type { AccessProgram, Cube } from './access-program.ts';
 import type { Atom } from './atom.ts';
-import { hitsOf } from './pattern-match.ts';
+import type { LinearPattern } from './linear-pattern.ts';
+import { matchesPattern } from './pattern-match.ts';
 
 /** What a connection shows whatever is requested over it. */
 export interface FixedCaller {
@@ -47,7 +48,47 @@ function isCallers({ attribute }: Atom): boolean {
   return attribute.kind === 'text' && (attribute.name === 'principal' || attribute.name === 'sni');
 }
 
-function holds({ attribute, values }: Atom, caller: FixedCaller): boolean {
+function holds(atom: Atom, caller: FixedCaller): boolean {
+  const { attribute } = atom;
   const text = attribute.kind === 'text' && attribute.name === 'sni' ? caller.sni : caller.principal;
-  return text !== undefined && hitsOf(values, text).includes(1);
+  if (text === undefined) return false;
+  const { exact, others, known } = languageOf(atom);
+  if (exact.has(text)) return true;
+  if (others.length === 0) return false;
+  let found = known.get(text);
+  if (found === undefined) {
+    found = others.some((pattern) => matchesPattern(pattern, text));
+    known.set(text, found);
+  }
+  return found;
+}
+
+/** What an atom asks for: whole texts apart from everything else, since most ask for one of those. */
+interface Language {
+  readonly exact: ReadonlySet<string>;
+  readonly others: readonly LinearPattern[];
+  /** What was asked of the others. */
+  readonly known: Map<string, boolean>;
+}
+
+const LANGUAGES = new WeakMap<Atom, Language>();
+
+function languageOf(atom: Atom): Language {
+  let language = LANGUAGES.get(atom);
+  if (language === undefined) {
+    const patterns = atom.values.flatMap((value) => value.patterns);
+    const texts = patterns.map((pattern) => exactText(pattern));
+    language = {
+      exact: new Set(texts.filter((text) => text !== undefined)),
+      others: patterns.filter((_, i) => texts[i] === undefined),
+      known: new Map(),
+    };
+    LANGUAGES.set(atom, language);
+  }
+  return language;
+}
+
+function exactText(pattern: LinearPattern): string | undefined {
+  const codes = pattern.map((item) => ('code' in item && !item.folded ? item.code : -1));
+  return codes.includes(-1) ? undefined : String.fromCharCode(...codes);
 }

@@ -61,6 +61,8 @@ export interface UniverseOptions {
    * them through on either side.
    */
   readonly trustDomains?: readonly string[];
+  /** Of those, the ones whose callers are compared elsewhere. */
+  readonly strangers?: readonly string[];
 }
 
 const ORDER: readonly string[] = [
@@ -119,11 +121,13 @@ export class LevelFactory {
 
   /** Identities that pass a handshake somewhere. */
   #members(values: readonly ValuePattern[], classes: readonly LevelClass[]): readonly LevelClass[] {
-    const accepted = (this.#options.trustDomains ?? [])
-      .map((domain) => values.findIndex(({ key }) => key === trustDomainKey(domain)))
-      .filter((index) => index >= 0);
+    const { trustDomains = [], strangers = [] } = this.#options;
+    const indicesOf = (domains: readonly string[]): readonly number[] =>
+      domains.map((domain) => values.findIndex(({ key }) => key === trustDomainKey(domain))).filter((i) => i >= 0);
+    const [accepted, excluded] = [indicesOf(trustDomains), indicesOf(strangers)];
     if (accepted.length === 0) return classes;
-    return classes.filter(({ hits }) => accepted.some((index) => hits[index] === 1));
+    const isOneOf = (indices: readonly number[], { hits }: LevelClass): boolean => indices.some((i) => hits[i] === 1);
+    return classes.filter((each) => isOneOf(accepted, each) && !isOneOf(excluded, each));
   }
 
   #single(name: SingleAttribute, values: readonly ValuePattern[]): ClassTable<string> {

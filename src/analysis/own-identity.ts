@@ -4,12 +4,79 @@
  * domain, which stays the same, so that both sides ask the same attribute.
  * @module
  */
-import type { AccessProgram, Cube } from './access-program.ts';
+import type { MeshSettings } from '../istio/mesh-settings.ts';
+import { acceptedTrustDomains } from '../policy/peer-names.ts';
+import { CLOSED, type AccessProgram, type Cube } from './access-program.ts';
 import type { AtomTable, Literal } from './atom.ts';
 import { CHAR_SETS, type LinearPattern, type PatternItem, type ValuePattern } from './linear-pattern.ts';
+import { ANY_IDENTITY } from './region.ts';
+import type { ProgramPair } from './walked-regions.ts';
+
+/** The mesh's own trust domain on either side, where they differ. */
+export class TrustDomainChange {
+  readonly before: string;
+  readonly after: string;
+  /** The new one is accepted only after: nobody has a certificate of it before. */
+  readonly isMade: boolean;
+  /** The old one is accepted no longer. */
+  readonly isDropped: boolean;
+
+  private constructor(before: MeshSettings, after: MeshSettings) {
+    this.before = before.trustDomain;
+    this.after = after.trustDomain;
+    this.isMade = !acceptedTrustDomains(before).includes(after.trustDomain);
+    this.isDropped = !acceptedTrustDomains(after).includes(before.trustDomain);
+  }
+
+  static between(before: MeshSettings, after: MeshSettings): TrustDomainChange | undefined {
+    return before.trustDomain === after.trustDomain ? undefined : new TrustDomainChange(before, after);
+  }
+
+  /** Trust domains that only one side knows: what their callers meet is compared with what they meet by the other name. */
+  get strangers(): readonly string[] {
+    return [...(this.isMade ? [this.after] : []), ...(this.isDropped ? [this.before] : [])];
+  }
+
+  /** A class of callers under both names. */
+  caller(rest = 'any identity of the mesh'): string {
+    return `${rest} of trust domain \`${this.before}\` before and \`${this.after}\` after`;
+  }
+
+  /** A class of all the other callers, where the words say no more than that. */
+  others(caller = 'any caller'): string {
+    const names = this.strangers.map((name) => `\`${name}\``).join(' or ');
+    if (names === '') return caller;
+    if (caller === ANY_IDENTITY) return `${caller} but of trust domain ${names}`;
+    return caller === 'any caller' ? `${caller} but those of trust domain ${names}` : caller;
+  }
+}
+
+/**
+ * What callers of the mesh meet on either side under their own names. The same program twice where what changes for them
+ * changes for one of the names on its own, and is found where that name is compared with itself.
+ */
+export function ownPrograms(
+  programs: ProgramPair,
+  change: TrustDomainChange,
+  atoms: AtomTable,
+  differ: (programs: ProgramPair) => boolean,
+): ProgramPair {
+  const both = (program: AccessProgram): ProgramPair => ({
+    before: forTrustDomain(program, change.before, atoms),
+    after: forTrustDomain(program, change.after, atoms),
+  });
+  const [early, late] = [both(programs.before), both(programs.after)];
+  const told = (change.isMade || differ(early)) && (change.isDropped || differ(late));
+  return { before: early.before, after: told ? late.after : early.before };
+}
+
+/** What callers met under a name that no server accepts any more; nobody where it is still accepted. */
+export function droppedProgram(program: AccessProgram, change: TrustDomainChange, atoms: AtomTable): AccessProgram {
+  return change.isDropped ? forTrustDomain(program, change.before, atoms) : CLOSED;
+}
 
 /** The program for callers of one trust domain, about the rest of their identity. */
-export function forTrustDomain(program: AccessProgram, trustDomain: string, atoms: AtomTable): AccessProgram {
+function forTrustDomain(program: AccessProgram, trustDomain: string, atoms: AtomTable): AccessProgram {
   const rewritten = (literal: Literal): Literal => {
     const { attribute, values } = literal.atom;
     if (attribute.kind !== 'text' || attribute.name !== 'principal') return literal;

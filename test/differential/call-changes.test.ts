@@ -197,9 +197,9 @@ describe('changes of calls', () => {
                 const fit = findings.filter((finding) => kinds.has(finding.kind) && isAbout(finding, target, asked));
                 const told = fit.some(({ calls }) => calls?.from.includes(caller));
                 const renamed = was.serviceAccount !== is.serviceAccount;
-                const made = madeTrustDomain(before, after);
+                const strangers = strangersOf(before, after);
                 const ofServer = [old, now].some((side) => {
-                  if (made !== undefined && side?.principal?.startsWith(`${made}/`) === true) return false;
+                  if (strangers.some((domain) => side?.principal?.startsWith(`${domain}/`) === true)) return false;
                   const [a, b] = servers.decisions(target, side ?? {}, asked);
                   return a !== b && b === (now?.allowed === true) && fit.some(({ calls }) => calls === undefined);
                 });
@@ -236,10 +236,14 @@ describe('changes of calls', () => {
   });
 });
 
-/** A trust domain that no certificate names before: its callers are no class of their own. */
-function madeTrustDomain(before: MeshConfig, after: MeshConfig): string | undefined {
-  const { trustDomain } = after.settings;
-  return acceptedTrustDomains(before.settings).includes(trustDomain) ? undefined : trustDomain;
+/** Trust domains that one side alone accepts: their callers are compared under both their names. */
+function strangersOf(before: MeshConfig, after: MeshConfig): readonly string[] {
+  const [old, made] = [before.settings.trustDomain, after.settings.trustDomain];
+  if (old === made) return [];
+  return [
+    ...(acceptedTrustDomains(after.settings).includes(old) ? [] : [old]),
+    ...(acceptedTrustDomains(before.settings).includes(made) ? [] : [made]),
+  ];
 }
 
 /** The first caller's witness, sent by the name of the finding, has the outcome that the finding tells, on both sides. */
