@@ -33,7 +33,7 @@ import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
 import { droppedProgram, ownPrograms, TrustDomainChange } from './own-identity.ts';
 import { formatRegion, type Region, type RegionText } from './region.ts';
-import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
+import { changesNotCompared, combinationsNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
 import { behindTrustDomain, witnessOf, type Witness } from './witness.ts';
 
@@ -110,6 +110,8 @@ class Comparison {
   readonly #trustDomains: TrustDomainChange | undefined;
   readonly #findings: Finding[] = [];
   #cut = false;
+  /** Namespaces in which not all Pods that several selectors select are asked about. */
+  #incomplete: readonly string[] = [];
 
   constructor(before: MeshConfig, after: MeshConfig, options: DiffOptions) {
     const atoms = new AtomTable();
@@ -147,7 +149,10 @@ class Comparison {
     }
     return {
       findings: mergeFindings(this.#findings),
-      undecided: this.#undecided.with(changesNotCompared(this.#before.config, this.#after.config)),
+      undecided: this.#undecided.with([
+        ...changesNotCompared(this.#before.config, this.#after.config),
+        ...combinationsNotCompared(this.#incomplete),
+      ]),
       notes: modelNotes(this.#before.config, this.#after.config, {
         cut: this.#cut ? this.#regionsMax : undefined,
         narrowed: this.#factory.narrowed,
@@ -174,7 +179,9 @@ class Comparison {
     const all = [...new Set([...this.#before.names, ...this.#after.names])].sort();
     const names = this.#workloads === undefined ? all : all.filter((name) => this.#workloads?.has(name));
     if (all.length === 0) {
-      return hypotheticalSubjects([this.#before.config, this.#after.config]).map((subject) => ({
+      const { subjects, incomplete } = hypotheticalSubjects(this.#before.config, this.#after.config);
+      this.#incomplete = incomplete;
+      return subjects.map((subject) => ({
         name: `${subject.namespace}/${subject.name}`,
         before: subject,
         after: subject,

@@ -49,6 +49,14 @@ export function changesNotCompared(before: MeshConfig, after: MeshConfig): reado
   return reasons.map((reason) => ({ reason, targets: [] }));
 }
 
+/** @param namespaces in which more selectors can apply at once than were combined */
+export function combinationsNotCompared(namespaces: readonly string[]): readonly Undecided[] {
+  if (namespaces.length === 0) return [];
+  const names = namespaces.map((name) => `\`${name}\``).join(', ');
+  const reason = `no workload is declared, and too many selectors can apply at once in namespace ${names}: not all of their combinations are compared`;
+  return [{ reason, targets: [] }];
+}
+
 const PATH_KEY = ':path';
 
 function namesPaths({ authorizationPolicies }: MeshConfig): boolean {
