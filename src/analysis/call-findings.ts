@@ -97,6 +97,9 @@ interface CallerClass {
   readonly answers: Sides<string>;
 }
 
+/** Who calls is fixed. */
+const NOBODY_KNOWN = { all: new Set<string>(), few: [] };
+
 const TRAFFICS: readonly Traffic[] = ['http', 'tcp'];
 
 class CallComparison {
@@ -350,7 +353,7 @@ class CallComparison {
       traffic: call.traffic,
       pathNormalization: this.#options.normalization,
       host: `${call.host}:${call.port}`,
-      principals: [],
+      principals: NOBODY_KNOWN,
     });
   }
 }

@@ -35,7 +35,7 @@ import { droppedProgram, ownPrograms, TrustDomainChange } from './own-identity.t
 import { formatRegion, type Region, type RegionText } from './region.ts';
 import { changesNotCompared, combinationsNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
-import { behindTrustDomain, witnessOf, type Witness } from './witness.ts';
+import { behindTrustDomain, familiarPrincipals, witnessOf, type Witness, type WitnessFrame } from './witness.ts';
 
 export interface PolicyDiff {
   readonly findings: readonly Finding[];
@@ -69,7 +69,6 @@ export interface DiffOptions {
 }
 
 const REGIONS_MAX = 200;
-const PRINCIPALS_MAX = 16;
 
 /** Which requests `after` answers differently from `before`. */
 export function diff(before: MeshConfig, after: MeshConfig, options: DiffOptions = {}): PolicyDiff {
@@ -103,7 +102,7 @@ class Comparison {
   readonly #regionsMax: number;
   readonly #walks = new Map<string, Walked | string>();
   readonly #undecided = new UndecidedList();
-  readonly #principals: readonly string[];
+  readonly #principals: WitnessFrame['principals'];
   readonly #workloads: ReadonlySet<string> | undefined;
   readonly #sameOutcome: boolean;
   readonly #atoms: AtomTable;
@@ -127,7 +126,7 @@ class Comparison {
     this.#atoms = atoms;
     this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains, strangers });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
-    this.#principals = principalsOf(after).slice(0, PRINCIPALS_MAX);
+    this.#principals = familiarPrincipals(after);
     this.#workloads = options.workloads;
     this.#sameOutcome = options.sameOutcome === true;
   }
@@ -156,6 +155,7 @@ class Comparison {
       notes: modelNotes(this.#before.config, this.#after.config, {
         cut: this.#cut ? this.#regionsMax : undefined,
         narrowed: this.#factory.narrowed,
+        calls: this.#findings.some(({ calls }) => calls !== undefined),
         hypothetical: pairs.some(({ before, after }) => (before ?? after)?.declared === undefined),
       }),
       statistics: { workloads: pairs.length, walks, states },
@@ -422,14 +422,6 @@ const NOBODY: Subject = { namespace: '', name: '', labels: {}, injected: false, 
 /** Declared ports first: they make the better witness. */
 function rankPort(port: number): number {
   return port === OTHER_PORT ? Number.MAX_SAFE_INTEGER : port;
-}
-
-function principalsOf({ settings, workloads }: MeshConfig): readonly string[] {
-  return [
-    ...new Set(
-      workloads.map(({ namespace, serviceAccount }) => `${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`),
-    ),
-  ];
 }
 
 const NORMALIZATIONS: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];

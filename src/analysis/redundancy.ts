@@ -38,16 +38,19 @@ interface RuleFacts {
 export function redundancy(config: MeshConfig): readonly RedundantRule[] {
   const map = new AccessMap(config);
   const facts = new Map<string, RuleFacts>();
-  const seen = new Set<AccessProgram>();
+  const seen = new Set<string>();
   for (const to of map.side.names) {
     for (const port of map.side.ports(map.subject(to)).keys()) {
       for (const traffic of ['http', 'tcp'] as const) {
         const access = map.port({ to, port, traffic });
         const rules = map.rules(access);
         for (const { ref } of rules) factsOf(facts, ref);
-        if (seen.has(access.program)) continue;
-        seen.add(access.program);
-        for (const rule of rules) judge(map, factsOf(facts, rule.ref), rule, { program: access.program, rules });
+        // Policies of another name with the same rules are other policies here.
+        const key = map.side.programKey(access.selected, access.setup, traffic, 'causes');
+        if (rules.length === 0 || seen.has(key)) continue;
+        seen.add(key);
+        const program = map.side.program(key, access.selected, access.setup, traffic);
+        for (const rule of rules) judge(map, factsOf(facts, rule.ref), rule, { program, rules });
       }
     }
   }

@@ -46,7 +46,20 @@ export function changesNotCompared(before: MeshConfig, after: MeshConfig): reado
   if (JSON.stringify(tokens[0]) !== JSON.stringify(tokens[1])) {
     reasons.push('RequestAuthentication changes: which tokens are accepted is not compared');
   }
+  const [old, now] = [before, after].map((config) => JSON.stringify(config.sidecars.map(outOfModel)));
+  if (old !== now) {
+    reasons.push('Sidecar changes: what its egress lets workloads call, and how its ingress ends TLS, is not compared');
+  }
   return reasons.map((reason) => ({ reason, targets: [] }));
+}
+
+/** What of a Sidecar decides about calls and is in nobody's model here; nothing where it says none of that. */
+function outOfModel({ metadata, spec }: MeshConfig['sidecars'][number]): unknown {
+  const { workloadSelector, egress, outboundTrafficPolicy, ingress = [] } = spec;
+  const ends = ingress.map(({ tls, defaultEndpoint }) => [tls, defaultEndpoint]);
+  if (egress === undefined && outboundTrafficPolicy === undefined && ends.flat().every((each) => each === undefined))
+    return undefined;
+  return [metadata.namespace, workloadSelector, egress, outboundTrafficPolicy, ends];
 }
 
 /** @param namespaces in which more selectors can apply at once than were combined */

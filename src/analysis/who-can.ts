@@ -8,7 +8,7 @@ import type { Walk } from './joint-walk.ts';
 import { OTHER_PORT, type SideDecision } from './mesh-side.ts';
 import { AccessMap, type PortAccess, type PortQuestion, type RequestScope } from './port-access.ts';
 import { describeRegion, formatRegion, regionsOf, type RegionText } from './region.ts';
-import { witnessOf } from './witness.ts';
+import { familiarPrincipals, witnessOf } from './witness.ts';
 
 /** One class of requests, and what becomes of it. */
 export interface RequestClass {
@@ -74,10 +74,8 @@ export function classesOf(
   walk: Walk,
 ): { readonly classes: readonly RequestClass[]; readonly cut: boolean } {
   const { regions, cut } = regionsOf(walk, CLASSES_MAX);
-  const { settings, workloads } = map.side.config;
-  const principals = workloads.map(
-    ({ namespace, serviceAccount }) => `${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`,
-  );
+  const { settings } = map.side.config;
+  const principals = familiarPrincipals(map.side.config);
   const classes = regions.map((region) => {
     const witness = witnessOf(region, walk.levels, {
       destination: {

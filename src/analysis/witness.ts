@@ -4,6 +4,7 @@
  * @module
  */
 import { invariant } from '../core/invariant.ts';
+import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { normalizePath } from '../policy/path-normalization.ts';
 import type { AuthorizationRequest, DestinationAttributes, HttpAttributes, Json } from '../policy/request.ts';
@@ -25,10 +26,21 @@ export interface WitnessFrame {
   readonly pathNormalization: PathNormalization;
   /** Host header where nothing depends on it. */
   readonly host: string;
-  /** Identities to choose from first. */
-  readonly principals: readonly string[];
+  /** Identities to choose from first; the set has them all, the list a few. */
+  readonly principals: { readonly all: ReadonlySet<string>; readonly few: readonly string[] };
   /** Callers are of this trust domain, the mesh's own. */
   readonly ownTrustDomain?: string;
+}
+
+/** As many identities are tried where a class is not one identity. */
+const PRINCIPALS_MAX = 16;
+
+/** The identities of a mesh's workloads. */
+export function familiarPrincipals({ settings, workloads }: MeshConfig): WitnessFrame['principals'] {
+  const all = new Set(
+    workloads.map(({ namespace, serviceAccount }) => `${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`),
+  );
+  return { all, few: [...all].slice(0, PRINCIPALS_MAX) };
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
@@ -85,7 +97,9 @@ class Draft {
   #familiar(level: ClassLevel, classes: readonly number[]): string | undefined {
     if (classes.some((index) => level.classes[index]?.witness === undefined)) return undefined;
     const known = this.#candidates(level);
-    const own = classes.find((index) => known.includes(level.classes[index]?.witness ?? ''));
+    const isKnown = (text: string): boolean =>
+      level.name === 'principal' ? this.#frame.principals.all.has(text) : known.includes(text);
+    const own = classes.find((index) => isKnown(level.classes[index]?.witness ?? ''));
     if (own !== undefined) return level.classes[own]?.witness;
     const allowed = new Set(classes.map((index) => level.classes[index]?.hits.join('')));
     return known.find((text) => allowed.has(hitsOf(level.values, text).join('')));
@@ -93,8 +107,8 @@ class Draft {
 
   #candidates(level: ClassLevel): readonly string[] {
     if (level.name === 'method') return METHODS;
-    if (level.name === 'principal') return this.#frame.principals;
-    if (level.name === 'own') return this.#frame.principals.map((principal) => behindTrustDomain(principal));
+    if (level.name === 'principal') return this.#frame.principals.few;
+    if (level.name === 'own') return this.#frame.principals.few.map((principal) => behindTrustDomain(principal));
     return level.name === 'host' ? [this.#frame.host] : [];
   }
 
@@ -134,7 +148,7 @@ class Draft {
   #principal(): string | undefined {
     const { ownTrustDomain, principals } = this.#frame;
     if (ownTrustDomain === undefined) return this.#texts.get('principal');
-    const [known = `${ownTrustDomain}/ns/default/sa/default`] = principals;
+    const [known = `${ownTrustDomain}/ns/default/sa/default`] = principals.few;
     return `${ownTrustDomain}/${this.#texts.get('own') ?? behindTrustDomain(known)}`;
   }
 

@@ -19,12 +19,14 @@ export class SelectorIndex<T> {
   readonly #items: readonly T[];
   readonly #placeOf: (item: T) => Placed;
   readonly #byKey = new Map<string, number[]>();
+  readonly #namespaces = new Set<string>();
 
   constructor(items: readonly T[], placeOf: (item: T) => Placed) {
     this.#items = items;
     this.#placeOf = placeOf;
     items.forEach((item, order) => {
       const { namespace, labels } = placeOf(item);
+      this.#namespaces.add(namespace);
       const [first] = Object.entries(labels ?? {});
       add(this.#byKey, first === undefined ? everything(namespace) : keyOf(namespace, first), order);
     });
@@ -32,6 +34,7 @@ export class SelectorIndex<T> {
 
   /** Items of the namespace whose selector chooses something with these labels. */
   selecting(namespace: string, labels: Labels): readonly T[] {
+    if (!this.#namespaces.has(namespace)) return [];
     const orders = [...(this.#byKey.get(everything(namespace)) ?? [])];
     for (const label of Object.entries(labels)) orders.push(...(this.#byKey.get(keyOf(namespace, label)) ?? []));
     return pick(this.#items, orders, (item) => selects(this.#placeOf(item).labels, labels));

@@ -82,7 +82,7 @@ function findingLines(finding: ReportedDiff['findings'][number]): readonly strin
   const lines = [
     `  ${targetsText(targets)}`,
     `    ${summary}${TRAFFIC[finding.traffic]}`,
-    `    e.g.    ${requestText(finding.witness)}${verdictText(finding)}`,
+    `    e.g.    ${witnessText(finding)}`,
     `    before  ${decisionText(before)}`,
     `    after   ${decisionText(after)}`,
   ];
@@ -99,6 +99,12 @@ const TRAFFIC: Readonly<Record<Finding['traffic'], string>> = {
 export function replayText({ before, after, agrees, skipped }: Replay): string {
   if (skipped !== undefined) return `not sent: ${skipped}`;
   return `${before}, then ${after}: ${agrees === true ? 'as predicted' : 'NOT AS PREDICTED'}`;
+}
+
+function witnessText(finding: Finding): string {
+  const { witness, calls } = finding;
+  const call = calls === undefined ? '' : `, sent by ${calls.from[0] ?? ''} to ${calls.to}`;
+  return `${requestText(witness)}${call}${verdictText(finding)}`;
 }
 
 function verdictText({ verdicts }: Finding): string {
@@ -157,7 +163,7 @@ export function diffMarkdown(diff: ReportedDiff): string {
       const cells = [
         targetsText(finding.targets),
         `${finding.summary}${TRAFFIC[finding.traffic]}`,
-        `${requestText(finding.witness)}${verdictText(finding)}`,
+        witnessText(finding),
         decisionText(finding.before),
         decisionText(finding.after),
       ];
@@ -233,7 +239,7 @@ function sarifUndecided(open: ReportedDiff['undecided'][number]): unknown {
 
 function sarifResult(finding: Finding): unknown {
   const at = finding.after.at ?? finding.before.at;
-  const text = `${targetsText(finding.targets)}: ${finding.summary}${TRAFFIC[finding.traffic]}; e.g. ${requestText(finding.witness)}`;
+  const text = `${targetsText(finding.targets)}: ${finding.summary}${TRAFFIC[finding.traffic]}; e.g. ${witnessText(finding)}`;
   return {
     ruleId: finding.kind,
     level: SEVERITY[finding.kind][0],

@@ -80,6 +80,16 @@ describe('assertions', () => {
 });
 
 describe('redundancy', () => {
+  it('asks about each policy, where others of the same rules select other workloads', () => {
+    const rules = [{ to: [{ operation: { methods: ['GET'] } }] }];
+    expect(redundancy(mesh({ selector: onto('a'), rules }, { selector: onto('b'), rules }))).toEqual([]);
+    const both = mesh({ selector: onto('a'), rules }, { selector: onto('a'), rules }, { selector: onto('b'), rules });
+    expect(redundancy(both)).toMatchObject([
+      { rule: { name: 'p0' }, why: 'shadowed', by: { name: 'p1' } },
+      { rule: { name: 'p1' }, why: 'shadowed', by: { name: 'p0' } },
+    ]);
+  });
+
   const rule = (methods: readonly string[]): NonNullable<AuthorizationPolicySpec['rules']>[number] => ({
     to: [{ operation: { methods } }],
   });
