@@ -76,7 +76,7 @@ export function droppedProgram(program: AccessProgram, change: TrustDomainChange
 }
 
 /** The program for callers of one trust domain, about the rest of their identity. */
-function forTrustDomain(program: AccessProgram, trustDomain: string, atoms: AtomTable): AccessProgram {
+export function forTrustDomain(program: AccessProgram, trustDomain: string, atoms: AtomTable): AccessProgram {
   const rewritten = (literal: Literal): Literal => {
     const { attribute, values } = literal.atom;
     if (attribute.kind !== 'text' || attribute.name !== 'principal') return literal;
