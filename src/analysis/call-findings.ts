@@ -19,7 +19,6 @@ import type { Finding } from './finding.ts';
 import { joinClasses } from './finding-merge.ts';
 import { destinationOf, targetOf } from './finding-target.ts';
 import { answersOf, forCaller, type FixedCaller } from './fixed-caller.ts';
-import { walkJointly } from './joint-walk.ts';
 import type { LevelFactory } from './level.ts';
 import type { MeshSide, Subject } from './mesh-side.ts';
 import { formatRegion } from './region.ts';
@@ -40,8 +39,14 @@ export interface CallComparisonOptions {
   readonly strangers: readonly string[];
 }
 
-export function callFindings(options: CallComparisonOptions): readonly Finding[] {
-  if (callsText(options.before.config) === callsText(options.after.config)) return [];
+export interface CallFindings {
+  readonly findings: readonly Finding[];
+  /** More classes than are listed. */
+  readonly cut: boolean;
+}
+
+export function callFindings(options: CallComparisonOptions): CallFindings {
+  if (callsText(options.before.config) === callsText(options.after.config)) return { findings: [], cut: false };
   return new CallComparison(options).run();
 }
 
@@ -111,6 +116,7 @@ class CallComparison {
   readonly #told = new Set<string>();
   readonly #reach: ReachList;
   readonly #findings: Finding[] = [];
+  #cut = false;
 
   constructor(options: CallComparisonOptions) {
     this.#options = options;
@@ -126,7 +132,7 @@ class CallComparison {
     this.#reach = new ReachList(this.#sides, this.#callers);
   }
 
-  run(): readonly Finding[] {
+  run(): CallFindings {
     const { before, after } = this.#sides;
     const [there, here] = [before.router.names, after.router.names];
     for (const host of new Set([...there.keys(), ...here.keys()])) {
@@ -134,7 +140,7 @@ class CallComparison {
         for (const group of this.#groups) this.#follow(host, port, group);
       }
     }
-    return [...this.#findings, ...this.#reach.findings()];
+    return { findings: [...this.#findings, ...this.#reach.findings()], cut: this.#cut };
   }
 
   #follow(host: string, port: number, group: CallerGroup): void {
@@ -320,6 +326,7 @@ class CallComparison {
       } satisfies Finding;
     });
     this.#findings.push(...joinClasses(found, walked.cut));
+    this.#cut ||= walked.cut;
   }
 
   /**
@@ -330,8 +337,9 @@ class CallComparison {
     const isCompared = ({ principal = '' }: FixedCaller): boolean =>
       !this.#options.strangers.some((domain) => principal.startsWith(`${domain}/`));
     const differs = ({ program, protocol }: Place): boolean => {
-      const [one, two] = [forCaller(program, fixed.before), forCaller(program, fixed.after)];
-      return walkJointly(one, two, this.#options.factory, { traffic: protocol }).root !== undefined;
+      const programs = { before: forCaller(program, fixed.before), after: forCaller(program, fixed.after) };
+      const walked = walkedRegions(programs, this.#options.factory, { traffic: protocol, regionsMax: 1 });
+      return typeof walked === 'string' || walked.regions.length > 0;
     };
     return (differs(before) || !isCompared(fixed.after)) && (differs(after) || !isCompared(fixed.before));
   }

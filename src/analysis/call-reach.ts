@@ -5,6 +5,7 @@
 import { callersText, type Caller } from './caller-groups.ts';
 import type { Arrival, CallSide } from './call-arrival.ts';
 import type { Finding, FindingKind } from './finding.ts';
+import { CLASSES_MAX } from './finding-merge.ts';
 import { destinationOf, targetOf } from './finding-target.ts';
 import type { FixedCaller } from './fixed-caller.ts';
 import type { Subject } from './mesh-side.ts';
@@ -109,7 +110,7 @@ export class ReachList {
 
   /** The same callers, the same reasons: one finding, whatever ports and servers. */
   findings(): readonly Finding[] {
-    const groups = new Map<string, Entry[]>();
+    const groups = new Map<string, [Entry, ...Entry[]]>();
     for (const entry of this.#entries.values()) {
       const { kind, call, members } = entry;
       const { before, after } = call.arrivals;
@@ -120,36 +121,63 @@ export class ReachList {
       if (group === undefined) groups.set(key, [entry]);
       else group.push(entry);
     }
-    return [...groups.values()].flatMap((group) => this.#finding(group));
+    const found = [...groups.values()].map((group) => this.#finding(group));
+    const alike = new Map<string, Finding[]>();
+    for (const finding of found) {
+      const { kind, requests, before, after } = finding;
+      const key = [kind, requests['name'] ?? '', before.reason, after.reason].join('\n');
+      const list = alike.get(key);
+      if (list === undefined) alike.set(key, [finding]);
+      else list.push(finding);
+    }
+    return [...alike.values()].flatMap((list) => (list.length > CLASSES_MAX ? joined(list) : list));
   }
 
-  #finding(group: readonly Entry[]): readonly Finding[] {
-    const [first] = group;
-    if (first === undefined) return [];
-    const { kind, call, members, witness, verdicts, caller, as } = first;
+  #finding(group: readonly [Entry, ...Entry[]]): Finding {
+    const { kind, call, members, witness, verdicts, caller, as } = group[0];
     const ports = [...new Set(group.map(({ call: { port } }) => port))].sort((a, b) => a - b);
     const to = isAboutNames(call) ? ` to \`${call.host}:${ports.join()}\`` : '';
     const who = callersText(members, this.#all);
     const traffics = new Set(group.map(({ call: { traffic } }) => traffic));
-    return [
-      {
-        kind,
-        targets: group.map((entry) => targetOf(entry.call.subject, entry.call.server.port)),
-        summary: `calls${to} by ${who}`,
-        requests: { caller: who, ...(to === '' ? {} : { name: `\`${call.host}:${ports.join()}\`` }) },
-        traffic: traffics.size > 1 ? 'any' : call.traffic,
-        witness,
-        verdicts,
-        calls: {
-          from: [caller.name, ...members.map(({ name }) => name).filter((name) => name !== caller.name)],
-          to: `${call.host}:${call.port}`,
-          as,
-        },
-        before: this.#sides.before.transport(call.arrivals.before),
-        after: this.#sides.after.transport(call.arrivals.after),
+    return {
+      kind,
+      targets: group.map((entry) => targetOf(entry.call.subject, entry.call.server.port)),
+      summary: `calls${to} by ${who}`,
+      requests: { caller: who, ...(to === '' ? {} : { name: `\`${call.host}:${ports.join()}\`` }) },
+      traffic: traffics.size > 1 ? 'any' : call.traffic,
+      witness,
+      verdicts,
+      calls: {
+        from: [caller.name, ...members.map(({ name }) => name).filter((name) => name !== caller.name)],
+        to: `${call.host}:${call.port}`,
+        as,
       },
-    ];
+      before: this.#sides.before.transport(call.arrivals.before),
+      after: this.#sides.after.transport(call.arrivals.after),
+    };
   }
+}
+
+/** The same reasons at many servers, for other callers at each: one finding, with the callers of each server in words. */
+function joined(list: readonly Finding[]): readonly Finding[] {
+  const [first] = list;
+  if (first?.calls === undefined) return list;
+  const from = [...new Set(list.flatMap(({ calls }) => calls?.from ?? []))];
+  const who = `${from.length} workloads, each to those of the servers that let it in`;
+  return [
+    {
+      ...first,
+      targets: list.flatMap(({ targets }) => targets),
+      summary: `calls by ${who}`,
+      requests: { caller: who },
+      classes: list.map(({ summary, targets }) => {
+        const servers = targets.map(({ namespace, workload, ports }) => `${namespace}/${workload}:${ports.join()}`);
+        return `${summary} to ${[...new Set(servers)].join(', ')}`;
+      }),
+      traffic: list.every(({ traffic }) => traffic === first.traffic) ? first.traffic : 'any',
+      calls: { ...first.calls, from },
+    },
+  ];
 }
 
 /** A name that leads to the server on one side only: not a matter of TLS. */

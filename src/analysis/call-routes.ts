@@ -13,6 +13,9 @@ export interface Routes {
   readonly otherwise: string;
 }
 
+/** Why a name leads nowhere that leads somewhere elsewhere. */
+export const HIDDEN = 'is not visible from namespace';
+
 const NOWHERE: CallTargets = new Map();
 type CallTargets = ReadonlyMap<string, CallTarget>;
 
@@ -48,7 +51,7 @@ export class CallRouter {
 
   #missing(host: string, namespace: string): string {
     const hidden = this.mesh.registry.services.some((service) => service.host === host);
-    return hidden ? `\`${host}\` is not visible from namespace \`${namespace}\`` : `no service \`${host}\``;
+    return hidden ? `\`${host}\` ${HIDDEN} \`${namespace}\`` : `no service \`${host}\``;
   }
 
   #behind(service: RegisteredService, port: number): Routes {

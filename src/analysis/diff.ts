@@ -14,7 +14,7 @@ import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { causeOf, CLOSED, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
-import { callFindings } from './call-findings.ts';
+import { callFindings, type CallFindings } from './call-findings.ts';
 import type { Finding, FindingKind } from './finding.ts';
 import { destinationOf, hostOf, targetOf } from './finding-target.ts';
 import { joinClasses, mergeFindings } from './finding-merge.ts';
@@ -139,7 +139,9 @@ class Comparison {
         this.#compare({ name: subject.name, before: subject, after: subject });
       }
     }
-    this.#findings.push(...this.#calls());
+    const calls = this.#calls();
+    this.#findings.push(...calls.findings);
+    this.#cut ||= calls.cut;
     let states = 0;
     let walks = 0;
     for (const walked of this.#walks.values()) {
@@ -155,14 +157,14 @@ class Comparison {
       notes: modelNotes(this.#before.config, this.#after.config, {
         cut: this.#cut ? this.#regionsMax : undefined,
         narrowed: this.#factory.narrowed,
-        calls: this.#findings.some(({ calls }) => calls !== undefined),
+        calls: calls.findings,
         hypothetical: pairs.some(({ before, after }) => (before ?? after)?.declared === undefined),
       }),
       statistics: { workloads: pairs.length, walks, states },
     };
   }
 
-  #calls(): readonly Finding[] {
+  #calls(): CallFindings {
     return callFindings({
       before: this.#before,
       after: this.#after,

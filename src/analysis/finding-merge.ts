@@ -17,7 +17,7 @@ const ORDER: readonly Finding['kind'][] = [
 ];
 
 /** As many classes with the same causes are listed one by one. */
-const CLASSES_MAX = 3;
+export const CLASSES_MAX = 3;
 
 /** Findings about one port: many classes that the same two causes decide are one. */
 export function joinClasses(findings: readonly Finding[], cut: boolean): readonly Finding[] {

@@ -53,7 +53,7 @@ export interface Finding {
 }
 
 export interface FindingCalls {
-  /** Who calls, `namespace/workload`; the first one sends the witness. */
+  /** Who calls, `namespace/workload`; the first one sends the witness. With `classes`: each some of the targets. */
   readonly from: readonly string[];
   /** The name by which the witness is sent: `host:port`. */
   readonly to: string;

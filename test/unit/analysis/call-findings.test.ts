@@ -187,6 +187,7 @@ describe('a service', () => {
     const open = { ...base, authorizationPolicies: [] };
     const metadata = { ...meta('shop/api'), annotations: { 'networking.istio.io/exportTo': '.' } };
     const after = { ...withApi({ metadata }), authorizationPolicies: [] };
+    expect(diff(open, after).notes).toContainEqual(expect.stringContaining('ALLOW_ANY'));
     expect(found(after, open)).toMatchObject([
       {
         kind: 'now-unreachable',
