@@ -247,11 +247,13 @@ class CallComparison {
   /** Callers that are not to the server what they were. */
   #bothArrive(call: Call, seen: Sides<Seen>, places: Sides<Place>): void {
     const { group, traffic, server } = call;
-    const isUsual = (at: 'before' | 'after'): boolean => {
-      const { subject, protocol } = places[at];
-      return !subject.injected || protocol === this.#sides[at].usualProtocol(subject, server.port, traffic);
-    };
-    const same = seen.before.sni === seen.after.sni && isUsual('before') && isUsual('after');
+    // Whether the comparison of servers has looked at what their filters read here, as requests or as bytes.
+    const isCompared = (as: Traffic): boolean =>
+      (['before', 'after'] as const).every((at) => {
+        const { subject, protocol } = places[at];
+        return !subject.injected || protocol === this.#sides[at].usualProtocol(subject, server.port, as);
+      });
+    const same = seen.before.sni === seen.after.sni && (isCompared(traffic) || isCompared('tcp'));
     const identified = seen.before.identified && seen.after.identified;
     const who = identified ? group.renamed : seen.before.identified === seen.after.identified ? [] : group.members;
     for (const each of this.#classes(same ? who : group.members, seen, places)) {

@@ -22,7 +22,7 @@ import {
 import { change } from './call-worlds.ts';
 
 const SEED = Number(process.env['FC_SEED'] ?? 20_261_128);
-const MESHES = process.env['MESHPROOF_LONG'] === undefined ? 600 : 20_000;
+const MESHES = process.env['MESHPROOF_LONG'] === undefined ? 400 : 20_000;
 
 interface Asked {
   readonly traffic: 'http' | 'tcp';
@@ -41,6 +41,8 @@ interface Answer {
   readonly allowed: boolean;
   readonly principal?: string;
   readonly sni?: string;
+  /** The server's filters do not read it as HTTP. */
+  readonly bytes: boolean;
   readonly tls: string;
 }
 
@@ -111,6 +113,7 @@ function answers(
         allowed,
         ...(principal === undefined ? {} : { principal }),
         ...(sni === undefined ? {} : { sni }),
+        bytes: outcome.server?.protocol === 'tcp',
         tls: tls?.mode ?? 'plaintext',
       });
     }
@@ -194,14 +197,22 @@ describe('changes of calls', () => {
                 const [old, now] = [one.get(target), two.get(target)];
                 if ((old?.allowed === true) === (now?.allowed === true)) continue;
                 const kinds = now?.allowed === true ? WIDER : NARROWER;
-                const fit = findings.filter((finding) => kinds.has(finding.kind) && isAbout(finding, target, asked));
+                const about = (as: Asked): readonly DiffFinding[] =>
+                  findings.filter((finding) => kinds.has(finding.kind) && isAbout(finding, target, as));
+                const fit = about(asked);
                 const told = fit.some(({ calls }) => calls?.from.includes(caller));
                 const renamed = was.serviceAccount !== is.serviceAccount;
                 const strangers = strangersOf(before, after);
                 const ofServer = [old, now].some((side) => {
                   if (strangers.some((domain) => side?.principal?.startsWith(`${domain}/`) === true)) return false;
-                  const [a, b] = servers.decisions(target, side ?? {}, asked);
-                  return a !== b && b === (now?.allowed === true) && fit.some(({ calls }) => calls === undefined);
+                  // A request that the server reads as bytes is told as bytes.
+                  const read = [asked, ...(side?.bytes === true ? [{ traffic: 'tcp' } as const] : [])];
+                  return read.some((as) => {
+                    const [a, b] = servers.decisions(target, side ?? {}, as);
+                    return (
+                      a !== b && b === (now?.allowed === true) && about(as).some(({ calls }) => calls === undefined)
+                    );
+                  });
                 });
                 const ofTrustDomain =
                   !renamed &&

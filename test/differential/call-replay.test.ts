@@ -6,7 +6,7 @@ import { replayFindings } from '../../src/cli/diff-replay.ts';
 import { change } from './call-worlds.ts';
 
 const SEED = Number(process.env['FC_SEED'] ?? 20_261_128);
-const MESHES = process.env['MESHPROOF_LONG'] === undefined ? 150 : 3000;
+const MESHES = process.env['MESHPROOF_LONG'] === undefined ? 120 : 3000;
 
 describe('calls that a change touches', () => {
   it(`go on the wire as they are told (seed ${SEED})`, async () => {

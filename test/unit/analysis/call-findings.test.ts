@@ -253,6 +253,30 @@ describe('a client that speaks plaintext now', () => {
   });
 });
 
+it('tells many servers that lose their callers for one reason in one finding', () => {
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  const chain = config({
+    workloads: names.map((name) => workload(`shop/${name}`)),
+    services: names.map((name) => service(`shop/${name}`)),
+    authorizationPolicies: names.map((name, i) =>
+      onto(name, { from: [{ source: { principals: [`td/ns/shop/sa/${names[(i + 1) % names.length] ?? ''}`] } }] }),
+    ),
+    peerAuthentications: base.peerAuthentications,
+    settings: base.settings,
+  });
+  const all = destinationRule('istio-system/all', { host: '*.local', trafficPolicy: { tls: { mode: 'DISABLE' } } });
+  const findings = found({ ...chain, destinationRules: [all] }, chain);
+  expect(findings).toMatchObject([
+    {
+      kind: 'now-unreachable',
+      summary: 'calls by 5 workloads, each to those of the servers that let it in',
+      after: { by: { name: 'all' } },
+    },
+  ]);
+  expect(findings[0]?.targets).toHaveLength(5);
+  expect(findings[0]?.classes).toContain('calls by `shop/b` to shop/a:8080');
+});
+
 describe('what a server sees', () => {
   const byName = authorizationPolicy(
     { action: 'DENY', rules: [{ when: [{ key: 'connection.sni', values: ['*.example.com'] }] }] },
