@@ -70,7 +70,7 @@ function callsText(config: MeshConfig): string {
       [serviceAccount, injected, replicas, ports],
     ]),
     [settings.enableAutoMtls, settings.trustDomain, settings.trustDomainAliases, settings.rootNamespace],
-    [settings.defaultDestinationRuleExportTo, settings.clusterDomain],
+    [settings.defaultDestinationRuleExportTo, settings.clusterDomain, settings.outboundTrafficPolicy],
   ]);
 }
 

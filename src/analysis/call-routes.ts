@@ -3,7 +3,7 @@
  * @module
  */
 import type { CompiledMesh } from '../policy/compile-mesh.ts';
-import { registeredPort, type RegisteredService } from '../policy/registered-service.ts';
+import { passedThrough, registeredPort, type RegisteredService } from '../policy/registered-service.ts';
 import type { CallTarget } from './call-transport.ts';
 
 export interface Routes {
@@ -13,15 +13,12 @@ export interface Routes {
   readonly otherwise: string;
 }
 
-/** Why a name leads nowhere that leads somewhere elsewhere. */
-export const HIDDEN = 'is not visible from namespace';
-
 const NOWHERE: CallTargets = new Map();
 type CallTargets = ReadonlyMap<string, CallTarget>;
 
 export class CallRouter {
   readonly mesh: CompiledMesh;
-  readonly #known = new Map<RegisteredService, Map<number, Routes>>();
+  readonly #routes = new Map<RegisteredService, Map<number, Routes>>();
 
   constructor(mesh: CompiledMesh) {
     this.mesh = mesh;
@@ -40,18 +37,23 @@ export class CallRouter {
 
   /** Where `host` and `port` lead callers of a namespace to. */
   routes(host: string, port: number, namespace: string): Routes {
-    const service = this.mesh.registry.resolve(host, namespace);
-    if (service === undefined) return { targets: NOWHERE, otherwise: this.#missing(host, namespace) };
-    const known = this.#known.get(service) ?? new Map<number, Routes>();
-    const routes = known.get(port) ?? this.#behind(service, port);
-    known.set(port, routes);
-    this.#known.set(service, known);
-    return routes;
+    const { registry, config } = this.mesh;
+    const service = registry.resolve(host, namespace);
+    if (service !== undefined) return this.#known(service, port);
+    const hidden = registry.hidden(host, namespace);
+    if (hidden !== undefined && config.settings.outboundTrafficPolicy === 'ALLOW_ANY')
+      return throughAddress(this.#known(hidden, port));
+    const isThere = registry.services.some((each) => each.host === host);
+    const otherwise = isThere ? `\`${host}\` is not visible from namespace \`${namespace}\`` : `no service \`${host}\``;
+    return { targets: NOWHERE, otherwise };
   }
 
-  #missing(host: string, namespace: string): string {
-    const hidden = this.mesh.registry.services.some((service) => service.host === host);
-    return hidden ? `\`${host}\` ${HIDDEN} \`${namespace}\`` : `no service \`${host}\``;
+  #known(service: RegisteredService, port: number): Routes {
+    const known = this.#routes.get(service) ?? new Map<number, Routes>();
+    const routes = known.get(port) ?? this.#behind(service, port);
+    known.set(port, routes);
+    this.#routes.set(service, known);
+    return routes;
   }
 
   #behind(service: RegisteredService, port: number): Routes {
@@ -74,6 +76,14 @@ export class CallRouter {
     const nobody = endpoints.length === 0 ? 'has no endpoint' : 'leads to no declared workload';
     return { targets, otherwise: `\`${host}:${port}\` ${nobody}` };
   }
+}
+
+/** The same, called at the Service's address by sidecars that do not know it. */
+function throughAddress({ targets, otherwise }: Routes): Routes {
+  const passed = [...targets].map(
+    ([name, target]) => [name, { ...target, service: passedThrough(target.service, target.port) }] as const,
+  );
+  return { targets: new Map(passed), otherwise };
 }
 
 const NAMES_MAX = 3;

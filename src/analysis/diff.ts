@@ -157,7 +157,7 @@ class Comparison {
       notes: modelNotes(this.#before.config, this.#after.config, {
         cut: this.#cut ? this.#regionsMax : undefined,
         narrowed: this.#factory.narrowed,
-        calls: calls.findings,
+        calls: calls.findings.length > 0,
         hypothetical: pairs.some(({ before, after }) => (before ?? after)?.declared === undefined),
       }),
       statistics: { workloads: pairs.length, walks, states },

@@ -3,8 +3,6 @@
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import { HIDDEN } from './call-routes.ts';
-import type { Finding } from './finding.ts';
 
 export interface RunFacts {
   /** How many classes are listed at most, where there were more. */
@@ -12,8 +10,8 @@ export interface RunFacts {
   /** Arbitrary SPIFFE IDs combined in too many ways. */
   readonly narrowed: boolean;
   readonly hypothetical: boolean;
-  /** About calls of declared workloads. */
-  readonly calls: readonly Finding[];
+  /** Some finding is about calls of declared workloads. */
+  readonly calls: boolean;
 }
 
 export function modelNotes(before: MeshConfig, after: MeshConfig, facts: RunFacts): readonly string[] {
@@ -33,26 +31,13 @@ export function modelNotes(before: MeshConfig, after: MeshConfig, facts: RunFact
       '`x-forwarded-for` is asked for as a header and as the remote address: the two are taken for independent',
     );
   }
-  const reasons = facts.calls.flatMap((finding) => [finding.before.reason, finding.after.reason]);
-  if (reasons.some((reason) => reason.includes(HIDDEN)) && [before, after].some(letsOut)) {
-    notes.push(
-      'calls: a name that `exportTo` hides counts as unreachable; with `ALLOW_ANY` a sidecar passes them through, in plaintext',
-    );
-  }
-  if (
-    facts.calls.length > 0 &&
-    [before, after].some(({ sidecars }) => sidecars.some(({ spec }) => spec.egress !== undefined))
-  ) {
+  if (facts.calls && [before, after].some(({ sidecars }) => sidecars.some(({ spec }) => spec.egress !== undefined))) {
     notes.push('calls: what the egress of a Sidecar hides from workloads counts as visible to them');
   }
   if (facts.hypothetical) notes.push('no workload is declared: labels of selectors stand for workloads');
   if (facts.narrowed) notes.push("identities: only those of Istio's own shape are compared");
   if (facts.cut !== undefined) notes.push(`no more than ${facts.cut} classes are listed for one workload`);
   return notes;
-}
-
-function letsOut({ settings }: MeshConfig): boolean {
-  return settings.outboundTrafficPolicy === 'ALLOW_ANY';
 }
 
 const FORWARDED = 'request.headers[x-forwarded-for]';

@@ -77,7 +77,8 @@ function serversBehind(
 ): readonly string[] {
   const [host = '', port = ''] = to.split(':');
   const [namespace = ''] = caller.split('/');
-  return (registry.resolve(host, namespace)?.endpoints(Number(port)) ?? [])
+  const service = registry.resolve(host, namespace) ?? registry.hidden(host, namespace);
+  return (service?.endpoints(Number(port)) ?? [])
     .flatMap((endpoint) => registry.targets(endpoint))
     .map(({ workload, port: at }) => `${workload.namespace}/${workload.name}:${at}`);
 }

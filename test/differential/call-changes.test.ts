@@ -22,7 +22,7 @@ import {
 import { change } from './call-worlds.ts';
 
 const SEED = Number(process.env['FC_SEED'] ?? 20_261_128);
-const MESHES = process.env['MESHPROOF_LONG'] === undefined ? 400 : 20_000;
+const MESHES = process.env['MESHPROOF_LONG'] === undefined ? 600 : 20_000;
 
 interface Asked {
   readonly traffic: 'http' | 'tcp';
@@ -63,14 +63,22 @@ function answers(
     root: 'mesh',
     validity: 'valid',
   });
-  const service = mesh.registry.resolve(to.host, from.namespace);
+  const { registry } = mesh;
+  const known = registry.resolve(to.host, from.namespace);
+  // What the caller's sidecar does not know it passes through, or not.
+  const hidden = settings.outboundTrafficPolicy === 'ALLOW_ANY' ? registry.hidden(to.host, from.namespace) : undefined;
+  const service = known ?? hidden;
   for (const endpoint of service?.endpoints(to.port) ?? []) {
     for (const { workload: ref, port } of mesh.registry.targets(endpoint)) {
       const key = `${ref.namespace}/${ref.name}:${port}`;
       if (service === undefined || found.has(key)) continue;
       const behind = mesh.workload(`${ref.namespace}/${ref.name}`);
-      const tls = from.injected ? mesh.clientTls({ from, service, port: to.port, endpoint }) : undefined;
-      const declared = registeredPort(service, to.port);
+      const tls = !from.injected
+        ? undefined
+        : known === undefined
+          ? ({ mode: 'plaintext', determinedBy: 'auto', reason: 'passed through' } as const)
+          : mesh.clientTls({ from, service, port: to.port, endpoint });
+      const declared = known === undefined ? undefined : registeredPort(service, to.port);
       const outcome = predictOutcome({
         caller: {
           speaks: asked.traffic === 'tcp' ? 'tcp' : 'http/1.1',
@@ -201,7 +209,12 @@ describe('changes of calls', () => {
                   findings.filter((finding) => kinds.has(finding.kind) && isAbout(finding, target, as));
                 const fit = about(asked);
                 const told = fit.some(({ calls }) => calls?.from.includes(caller));
-                const renamed = was.serviceAccount !== is.serviceAccount;
+                // Who calls a server that comes or goes has one identity that counts.
+                const [server = ''] = target.split(':');
+                const stays = [before, after].every(({ workloads }) =>
+                  workloads.some(({ namespace, name }) => `${namespace}/${name}` === server),
+                );
+                const renamed = stays && was.serviceAccount !== is.serviceAccount;
                 const strangers = strangersOf(before, after);
                 const ofServer = [old, now].some((side) => {
                   if (strangers.some((domain) => side?.principal?.startsWith(`${domain}/`) === true)) return false;

@@ -82,6 +82,7 @@ const knobs = {
   trustDomain: oneOf('cluster.local', 'td'),
   aliases: oneOf<readonly string[]>([], ['cluster.local'], ['td']),
   autoMtls: mostly(5),
+  letsOut: fc.boolean(),
   entry: oneOf<'none' | 'dns' | 'pods'>('none', 'dns', 'pods'),
 } as const;
 
@@ -190,6 +191,7 @@ function meshOf(knob: Knobs): MeshConfig {
       trustDomain: knob.trustDomain,
       trustDomainAliases: knob.aliases,
       enableAutoMtls: knob.autoMtls,
+      outboundTrafficPolicy: knob.letsOut ? 'ALLOW_ANY' : 'REGISTRY_ONLY',
     },
   });
 }

@@ -184,10 +184,10 @@ describe('a service', () => {
   });
 
   it('that is kept from other namespaces is lost to those of them that were let in', () => {
-    const open = { ...base, authorizationPolicies: [] };
+    const settings = { ...base.settings, outboundTrafficPolicy: 'REGISTRY_ONLY' as const };
+    const open = { ...base, authorizationPolicies: [], settings };
     const metadata = { ...meta('shop/api'), annotations: { 'networking.istio.io/exportTo': '.' } };
-    const after = { ...withApi({ metadata }), authorizationPolicies: [] };
-    expect(diff(open, after).notes).toContainEqual(expect.stringContaining('ALLOW_ANY'));
+    const after = { ...withApi({ metadata }), authorizationPolicies: [], settings };
     expect(found(after, open)).toMatchObject([
       {
         kind: 'now-unreachable',
@@ -195,7 +195,18 @@ describe('a service', () => {
         after: { reason: `\`${HOST}\` is not visible from namespace \`other\`` },
       },
     ]);
-    expect(found({ ...after, authorizationPolicies: base.authorizationPolicies })).toEqual([]);
+    expect(found({ ...withApi({ metadata }), settings }, { ...base, settings })).toEqual([]);
+    // With ALLOW_ANY the call is passed through, in plaintext: STRICT refuses it, PERMISSIVE does not.
+    const passing = [open, after].map((mesh) => ({ ...mesh, settings: base.settings }));
+    expect(passing[1] && found(passing[1], passing[0])).toMatchObject([
+      {
+        kind: 'now-unreachable',
+        calls: { from: ['other/cron'] },
+        after: { reason: expect.stringMatching(/Passthrough/) },
+      },
+    ]);
+    const lax = passing.map((mesh) => ({ ...mesh, peerAuthentications: [] }));
+    expect(lax[1] && found(lax[1], lax[0])).toMatchObject([{ kind: 'mtls-weakened', calls: { from: ['other/cron'] } }]);
   });
 
   it('that is new together with its workload is one line', () => {
