@@ -21,6 +21,7 @@ import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { refOf } from '../policy/resource-order.ts';
 import { trustDomainKey, type AtomTable, type Literal } from './atom.ts';
 import { trustDomainPatterns } from './linear-pattern.ts';
+import type { TokenRules } from './token-rules.ts';
 
 /** A conjunction. */
 export type Cube = readonly Literal[];
@@ -31,6 +32,14 @@ export interface Stage {
   readonly cause: string;
   /** The stage decides where one of them holds. */
   readonly cubes: readonly Cube[];
+  /** Of the stage that refuses tokens: it gets its cubes when two programs are walked, see `token-model`. */
+  readonly tokens?: TokenFilter;
+}
+
+/** What RequestAuthentications ask of a token. Where a program has none, no token is looked at. */
+export interface TokenFilter {
+  readonly rules: TokenRules;
+  readonly atoms: AtomTable;
 }
 
 /** The first stage that matches decides; where none does, the request is denied. */
@@ -44,6 +53,11 @@ export function openTo(cause: string): AccessProgram {
 /** Refuses everything. */
 export function closedBy(cause: string): AccessProgram {
   return [{ decision: 'deny', cause, cubes: [[]] }];
+}
+
+/** Lets in what these cubes match, and looks at tokens as `program` does. */
+export function letting(cubes: readonly Cube[], program: AccessProgram): AccessProgram {
+  return [...program.filter(({ tokens }) => tokens !== undefined), { decision: 'allow', cause: '', cubes }];
 }
 
 export const CLOSED: AccessProgram = closedBy('');
@@ -100,7 +114,13 @@ export class AccessCompiler {
     return protocol === 'http' && traffic === 'tcp' ? undefined : traffic;
   }
 
-  program(policies: readonly AuthorizationPolicy[], setup: PortSetup, traffic: Traffic): AccessProgram {
+  /** @param tokens what RequestAuthentications ask; absent where none applies */
+  program(
+    policies: readonly AuthorizationPolicy[],
+    setup: PortSetup,
+    traffic: Traffic,
+    tokens?: TokenRules,
+  ): AccessProgram {
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
     if (pipeline === undefined) return closedBy('the port speaks HTTP');
     const context = { port: setup.port, tcp: pipeline === 'tcp' };
@@ -111,11 +131,16 @@ export class AccessCompiler {
     const stages = [
       ...this.#peerStages(setup),
       ...this.#customStages(of('CUSTOM'), context),
+      ...(pipeline === 'tcp' || tokens === undefined ? [] : [this.#tokenStage(tokens)]),
       ...this.#stages(of('DENY'), 'deny', { ...context, action: 'DENY' }),
       ...(allow.length === 0 ? UNRESTRICTED : this.#stages(allow, 'allow', { ...context, action: 'ALLOW' })),
     ];
     if (seesServerName(setup)) return stages;
     return stages.map((stage) => ({ ...stage, cubes: withoutServerName(stage.cubes) }));
+  }
+
+  #tokenStage(rules: TokenRules): Stage {
+    return { decision: 'deny', cause: 'the token is refused', cubes: [], tokens: { rules, atoms: this.#atoms } };
   }
 
   /** A stage a policy, in the order in which Envoy tries their rules. */

@@ -31,6 +31,8 @@ export type SingleAttribute =
   | 'path'
   | 'host'
   | 'token';
+/** Of a request that carries a token: where, and who signed it. Finitely many values, which the walk knows. */
+export type TokenAttribute = 'token.location' | 'token.signer';
 export type AddressAttribute = 'source.ip' | 'remote.ip' | 'destination.ip';
 
 export type Attribute =
@@ -40,7 +42,8 @@ export type Attribute =
   | { readonly kind: 'header'; readonly name: string }
   /** A claim that is a text or a list of texts. */
   | { readonly kind: 'claim'; readonly path: readonly string[] }
-  | { readonly kind: 'address'; readonly name: AddressAttribute };
+  | { readonly kind: 'address'; readonly name: AddressAttribute }
+  | { readonly kind: 'token'; readonly name: TokenAttribute };
 
 export interface Atom {
   readonly id: number;

@@ -114,7 +114,7 @@ export class CallSide {
     const { principal: _, ...source } = witness.request.source ?? {};
     const { connection: __, ...request } = witness.request;
     return this.side.decide(subject, setup, protocol, {
-      verdicts: witness.verdicts,
+      ...witness,
       request: {
         ...request,
         source: { ...source, ...(principal === undefined ? {} : { principal }) },

@@ -323,6 +323,7 @@ class CallComparison {
         traffic: call.traffic,
         witness: withCaller(witness, fixed.after),
         verdicts: witness.verdicts,
+        ...(witness.token === undefined ? {} : { token: witness.token }),
         calls: { from: members.map((member) => member.name), to: `${call.host}:${call.port}`, as: identities(fixed) },
         ...decisions,
       } satisfies Finding;
@@ -358,7 +359,7 @@ class CallComparison {
   }
 
   #witness(region: Walked['regions'][number]['region'], { walk }: Walked, call: Call, place: Place): Witness {
-    return witnessOf(region, walk.levels, {
+    return witnessOf(region, walk, {
       destination: destinationOf(place.subject, place.setup.port),
       traffic: call.traffic,
       pathNormalization: this.#options.normalization,

@@ -42,6 +42,7 @@ interface Entry {
   readonly members: Caller[];
   readonly witness: Witness['request'];
   readonly verdicts: Witness['verdicts'];
+  readonly token?: Witness['token'];
   readonly caller: Caller;
   readonly as: { readonly before?: string; readonly after?: string };
 }
@@ -70,6 +71,7 @@ export class ReachList {
         source: { ...witness.request.source, ...(principal === undefined ? {} : { principal }) },
       },
       verdicts: witness.verdicts,
+      ...(witness.token === undefined ? {} : { token: witness.token }),
       caller,
       as: principal === undefined ? {} : { [at]: principal },
     });
@@ -134,7 +136,7 @@ export class ReachList {
   }
 
   #finding(group: readonly [Entry, ...Entry[]]): Finding {
-    const { kind, call, members, witness, verdicts, caller, as } = group[0];
+    const { kind, call, members, witness, verdicts, token, caller, as } = group[0];
     const ports = [...new Set(group.map(({ call: { port } }) => port))].sort((a, b) => a - b);
     const to = isAboutNames(call) ? ` to \`${call.host}:${ports.join()}\`` : '';
     const who = callersText(members, this.#all);
@@ -147,6 +149,7 @@ export class ReachList {
       traffic: traffics.size > 1 ? 'any' : call.traffic,
       witness,
       verdicts,
+      ...(token === undefined ? {} : { token }),
       calls: {
         from: [caller.name, ...members.map(({ name }) => name).filter((name) => name !== caller.name)],
         to: `${call.host}:${call.port}`,

@@ -9,13 +9,15 @@ import { queryOf } from '../policy/path-normalization.ts';
 import { RequestView, type RequestAttributes } from '../policy/request-view.ts';
 import type { Change, Result, Walk } from './joint-walk.ts';
 import type { ClassLevel, Level } from './level.ts';
-import { NUL } from './linear-pattern.ts';
+import { NO_ISSUER, NUL } from './linear-pattern.ts';
 import { hitsOf } from './pattern-match.ts';
 import { behindTrustDomain } from './witness.ts';
 
 export interface ClassifiedRequest {
   readonly view: RequestView;
   readonly refusedBy: ReadonlySet<string>;
+  /** Where the token is and who signed it, as the walk calls them; absent for nobody. */
+  readonly token?: { readonly 'token.location'?: string; readonly 'token.signer'?: string };
 }
 
 /** Nothing where the path cannot be normalised. */
@@ -40,8 +42,12 @@ export function resultFor(walk: Walk, request: ClassifiedRequest): Change | 'non
 }
 
 /** The index of the class at a level, -1 for a request outside the model. */
-export function answerOf(level: Level, { view, refusedBy }: ClassifiedRequest): number {
-  if (level.kind === 'classes') return classOf(level, view);
+export function answerOf(level: Level, { view, refusedBy, token }: ClassifiedRequest): number {
+  if (level.kind === 'classes') {
+    const { name } = level;
+    if (name !== 'token.location' && name !== 'token.signer') return classOf(level, view);
+    return level.classes.findIndex(({ witness }) => witness === token?.[name]);
+  }
   const { attribute, values } = level.atom;
   if (attribute.kind === 'verdict') return refusedBy.has(attribute.provider) ? 1 : 0;
   const matches = (text: string): boolean => hitsOf(values, text).includes(1);
@@ -95,8 +101,9 @@ function textOf(name: ClassLevel['name'], view: RequestView): string | undefined
     case 'host':
       return view.http?.host;
     default: {
+      if (view.http?.auth === undefined) return undefined;
       const [issuer, subject] = [view.claim(['iss']), view.claim(['sub'])];
-      if (typeof issuer !== 'string') return undefined;
+      if (typeof issuer !== 'string') return typeof subject === 'string' ? `${NO_ISSUER}${NUL}${subject}` : NO_ISSUER;
       return typeof subject === 'string' ? `${issuer}${NUL}${subject}` : issuer;
     }
   }

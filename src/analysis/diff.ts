@@ -336,7 +336,7 @@ class Comparison {
     const { traffic, setup } = ports.after;
     const subject = ports.after.subject ?? ports.before.subject ?? NOBODY;
     const to = { subject, port: setup.port, traffic, ownTrustDomain: trustDomains?.after };
-    const witness = this.#witness(region, walk.levels, to);
+    const witness = this.#witness(region, walk, to);
     const was = trustDomains === undefined ? witness : ofTrustDomain(witness, trustDomains.before);
     const decisions = { before: decisionAt(ports.before, was), after: decisionAt(ports.after, witness) };
     invariant(
@@ -351,13 +351,14 @@ class Comparison {
       traffic,
       witness: witness.request,
       verdicts: witness.verdicts,
+      ...(witness.token === undefined ? {} : { token: witness.token }),
       ...decisions,
     };
   }
 
   #witness(
     region: Region,
-    levels: Walk['levels'],
+    walk: Walk,
     to: {
       readonly subject: Subject;
       readonly port: number;
@@ -366,7 +367,7 @@ class Comparison {
     },
   ): Witness {
     const { subject, port, traffic, ownTrustDomain } = to;
-    return witnessOf(region, levels, {
+    return witnessOf(region, walk, {
       destination: destinationOf(subject, port),
       traffic,
       pathNormalization: this.#normalization,
@@ -400,9 +401,9 @@ function decisionAt({ side, subject, setup, traffic }: PortSide, witness: Witnes
 }
 
 /** The witness in the hands of a caller of the same name elsewhere. */
-function ofTrustDomain({ request, verdicts }: Witness, trustDomain: string): Witness {
+function ofTrustDomain({ request, ...rest }: Witness, trustDomain: string): Witness {
   const principal = `${trustDomain}/${behindTrustDomain(request.source?.principal ?? '')}`;
-  return { request: { ...request, source: { ...request.source, principal } }, verdicts };
+  return { ...rest, request: { ...request, source: { ...request.source, principal } } };
 }
 
 const KINDS: Readonly<Record<Change, FindingKind>> = {

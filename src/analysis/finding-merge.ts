@@ -19,16 +19,34 @@ const ORDER: readonly Finding['kind'][] = [
 /** As many classes with the same causes are listed one by one. */
 export const CLASSES_MAX = 3;
 
+/** And of tokens that are refused, which are refused for one thing or another. */
+const REFUSED_MAX = 2;
+
 /** Findings about one port: many classes that the same two causes decide are one. */
 export function joinClasses(findings: readonly Finding[], cut: boolean): readonly Finding[] {
   const groups = new Map<string, Finding[]>();
   for (const finding of findings) {
-    const key = [finding.kind, causeKey(finding.before), causeKey(finding.after)].join('\n');
+    const key = [finding.kind, causeKey(withoutFault(finding.before)), causeKey(withoutFault(finding.after))].join(
+      '\n',
+    );
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [finding]);
     else group.push(finding);
   }
-  return [...groups.values()].flatMap((group) => (group.length > CLASSES_MAX ? [joined(group, cut)] : group));
+  return [...groups.values()].flatMap((group) => (group.length > maxOf(group) ? [joined(group, cut)] : group));
+}
+
+function maxOf([first]: readonly Finding[]): number {
+  return first !== undefined && [first.before, first.after].some(isTokenRefusal) ? REFUSED_MAX : CLASSES_MAX;
+}
+
+function isTokenRefusal({ by }: SideDecision): boolean {
+  return by?.kind === 'RequestAuthentication';
+}
+
+/** What is wrong with a token is a matter of the class. */
+function withoutFault(decision: SideDecision): SideDecision {
+  return isTokenRefusal(decision) ? { ...decision, reason: decision.reason.replace(/:.*/, '') } : decision;
 }
 
 /** `cut`: there are more, which may share less. */
@@ -43,6 +61,8 @@ function joined(group: readonly Finding[], cut: boolean): Finding {
   const more = varied.length > NAMES_MAX ? ` and ${varied.length - NAMES_MAX} more` : '';
   return {
     ...smallest,
+    before: withoutFault(smallest.before),
+    after: withoutFault(smallest.after),
     requests,
     summary: `${formatRegion(varied.includes('caller') ? { caller: 'several callers', ...requests } : requests)}; ${cut ? 'the first ' : ''}${group.length} classes, by ${shown}${more}`,
     classes: group.map(({ summary }) => summary),

@@ -6,6 +6,7 @@ import type { AuthorizationRequest } from '../policy/request.ts';
 import type { Traffic } from './access-program.ts';
 import type { SideDecision } from './mesh-side.ts';
 import type { RegionText } from './region.ts';
+import type { WitnessToken } from './token-model.ts';
 
 export type FindingKind =
   | 'newly-allowed'
@@ -48,6 +49,8 @@ export interface Finding {
   readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
   /** Of a finding about calls between declared workloads. */
   readonly calls?: FindingCalls;
+  /** How the witness's token travels and who signed it; absent where it has none. */
+  readonly token?: WitnessToken;
   readonly before: SideDecision;
   readonly after: SideDecision;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { policyAttaches } from '../policy/policy-attachment.ts';
 import type { MeshSide, Subject } from './mesh-side.ts';
 import { combinations, distinctLabels, type Labels, type SelectedChange } from './selector-combinations.ts';
 
@@ -16,7 +17,11 @@ export interface HypotheticalSubjects {
 
 export function hypotheticalSubjects(before: MeshConfig, after: MeshConfig): HypotheticalSubjects {
   const configs = [before, after];
-  const policies = configs.flatMap((config) => [...config.authorizationPolicies, ...config.peerAuthentications]);
+  const policies = configs.flatMap((config) => [
+    ...config.authorizationPolicies,
+    ...config.peerAuthentications,
+    ...config.requestAuthentications,
+  ]);
   const roots = new Set(configs.map(({ settings }) => settings.rootNamespace));
   const namespaces = new Set(policies.map(({ metadata }) => metadata.namespace));
   if ([...namespaces].every((namespace) => roots.has(namespace)) && policies.length > 0) namespaces.add('default');
@@ -38,22 +43,15 @@ export function hypotheticalSubjects(before: MeshConfig, after: MeshConfig): Hyp
 /** The policies of both sides, and whether the other side has an equal one; all of them where the settings differ. */
 function changesOf(before: MeshConfig, after: MeshConfig): readonly SelectedChange[] {
   const all = JSON.stringify(before.settings) !== JSON.stringify(after.settings);
-  const texts = [before, after].map(
-    (config) => new Set([...config.authorizationPolicies.map(policyText), ...config.peerAuthentications.map(peerText)]),
-  );
-  return [before, after].flatMap((config, i) => {
-    const there = texts[1 - i];
-    return [
-      ...config.authorizationPolicies.map((policy) => ({
-        policy,
-        changed: all || there?.has(policyText(policy)) !== true,
-      })),
-      ...config.peerAuthentications.map((policy) => ({
-        policy,
-        changed: all || there?.has(peerText(policy)) !== true,
-      })),
-    ];
-  });
+  const [own, other] = [before, after].map(({ authorizationPolicies, peerAuthentications, requestAuthentications }) => [
+    ...[...authorizationPolicies, ...requestAuthentications].map((policy) => ({ policy, text: policyText(policy) })),
+    ...peerAuthentications.map((policy) => ({ policy, text: peerText(policy) })),
+  ]);
+  const against = (side: typeof own = [], there: typeof own = []): readonly SelectedChange[] => {
+    const texts = new Set(there.map(({ text }) => text));
+    return side.map(({ policy, text }) => ({ policy, changed: all || !texts.has(text) }));
+  };
+  return [...against(own, other), ...against(other, own)];
 }
 
 /** Of several that select a workload the oldest one counts: its age is part of it. */
@@ -69,15 +67,15 @@ const ANOTHER_NAMESPACE = 'another-namespace';
  * those labels there. A policy of the root namespace reaches into namespaces that nobody has declared yet.
  */
 export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly Subject[] {
-  const known = [before, after].map(({ config }) => new Set(config.authorizationPolicies.map(policyText)));
+  const known = [before, after].map((side) => new Set(policiesOf(side).map(policyText)));
   const subjects = new Map<string, Subject>();
   for (const [i, side] of [before, after].entries()) {
-    const unselected = new Set(side.unselected);
-    for (const policy of side.config.authorizationPolicies) {
+    const unselected = new Set<SelectingPolicy>(side.unselected);
+    for (const policy of policiesOf(side)) {
       if (known[1 - i]?.has(policyText(policy)) === true) continue;
       const { metadata, spec } = policy;
       const root = metadata.namespace === side.config.settings.rootNamespace;
-      if (!root && !unselected.has(policy)) continue;
+      if (!root && (isAuthorization(policy) ? !unselected.has(policy) : attachesToSome(policy, side))) continue;
       const made = subject(root ? ANOTHER_NAMESPACE : metadata.namespace, spec.selector?.matchLabels ?? {});
       subjects.set(`${made.namespace}/${made.name}`, made);
     }
@@ -85,8 +83,22 @@ export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly 
   return [...subjects.values()];
 }
 
-function policyText({ metadata, spec }: MeshConfig['authorizationPolicies'][number]): string {
-  return JSON.stringify([metadata.namespace, metadata.annotations['istio.io/dry-run'], spec]);
+type SelectingPolicy = MeshConfig['authorizationPolicies'][number] | MeshConfig['requestAuthentications'][number];
+
+function policiesOf({ config }: MeshSide): readonly SelectingPolicy[] {
+  return [...config.authorizationPolicies, ...config.requestAuthentications];
+}
+
+function isAuthorization(policy: SelectingPolicy): policy is MeshConfig['authorizationPolicies'][number] {
+  return policy.kind === 'AuthorizationPolicy';
+}
+
+function attachesToSome(policy: SelectingPolicy, { config }: MeshSide): boolean {
+  return config.workloads.some((workload) => policyAttaches(policy, workload, config.settings.rootNamespace));
+}
+
+function policyText({ kind, metadata, spec }: SelectingPolicy): string {
+  return JSON.stringify([kind, metadata.namespace, metadata.annotations['istio.io/dry-run'], spec]);
 }
 
 function subject(namespace: string, labels: Labels): Subject {

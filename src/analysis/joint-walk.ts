@@ -12,7 +12,9 @@
 import { MeshError } from '../core/errors.ts';
 import { UNMATCHED, type AccessProgram, type Cube, type Traffic } from './access-program.ts';
 import type { Atom, Literal } from './atom.ts';
-import type { BooleanLevel, Level, LevelFactory } from './level.ts';
+import type { Level, LevelFactory } from './level.ts';
+import { askedOfTokens, joinTokens, type WalkTokens } from './token-model.ts';
+import { Answers } from './walk-answers.ts';
 
 /** `same`: the decision stays, and another cause makes it; asked for with `causes` only. */
 export type Change = 'allowed' | 'denied' | 'same';
@@ -36,6 +38,7 @@ export type Result = Branch | Leaf;
 
 export interface Walk {
   readonly levels: readonly Level[];
+  readonly tokens: WalkTokens;
   /** Absent: the programs are equivalent. */
   readonly root: Result | undefined;
   /** How many states were visited. */
@@ -94,17 +97,23 @@ export function walkJointly(
   factory: LevelFactory,
   { traffic = 'http', compare = 'outcomes' }: WalkOptions = {},
 ): Walk {
+  const joined = joinTokens(before, after, compare);
+  const { tokens } = joined;
   const outcomes = new Outcomes(compare);
-  const [one, two] = [outcomes.groups(before), outcomes.groups(after)];
-  if (cubesKey(one) === cubesKey(two)) return { levels: [], root: undefined, states: 0 };
+  const [one, two] = [outcomes.groups(joined.before), outcomes.groups(joined.after)];
+  if (cubesKey(one) === cubesKey(two)) return { levels: [], tokens, root: undefined, states: 0 };
   const atoms = new Map<number, Atom>();
   for (const { cubes } of [...one, ...two]) {
     for (const cube of cubes) for (const { atom } of cube) atoms.set(atom.id, atom);
   }
-  const levels = factory.levels([...atoms.values()].sort((a, b) => a.id - b.id));
-  const walker = new Walker(levels, traffic, outcomes);
+  for (const atom of askedOfTokens(atoms.values(), tokens)) atoms.set(atom.id, atom);
+  const levels = factory.levels(
+    [...atoms.values()].sort((a, b) => a.id - b.id),
+    tokens,
+  );
+  const walker = new Walker(levels, new Answers(levels, traffic, tokens), outcomes);
   const root = walker.walk(walker.side(one), walker.side(two));
-  return { levels, root, states: walker.states };
+  return { levels, tokens, root, states: walker.states };
 }
 
 interface CubeGroup {
@@ -174,13 +183,13 @@ class Walker {
   readonly #outcomes: Outcomes;
   readonly #leaves = new Map<string, Leaf>();
 
-  constructor(levels: readonly Level[], traffic: Traffic, outcomes: Outcomes) {
+  constructor(levels: readonly Level[], answers: Answers, outcomes: Outcomes) {
     this.#levels = levels;
     this.#outcomes = outcomes;
     levels.forEach((level, index) => this.#levelOf.set(levelKey(level), index));
     const always = { id: 0, level: levels.length, accepts: new Uint8Array(0) };
     this.#always = Object.assign(always, { next: always as Rest });
-    this.#answers = new Answers(levels, traffic);
+    this.#answers = answers;
   }
 
   get states(): number {
@@ -306,7 +315,7 @@ class Walker {
     for (const index of this.#answers.possible(level)) {
       const signature = asked.map((rest) => rest.accepts[index]).join('');
       // What is fixed besides the cubes' own conditions sets absent attributes apart.
-      const key = `${signature}${this.#answers.isAbsence(level, index) ? '-' : ''}`;
+      const key = `${signature} ${this.#answers.mark(level, index)}`;
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [index]);
       else group.push(index);
@@ -365,132 +374,5 @@ function levelKey(level: Level): string {
 
 function literalKey({ atom }: Literal): string {
   const { attribute } = atom;
-  return attribute.kind === 'text' || attribute.kind === 'address' ? attribute.name : `atom ${atom.id}`;
-}
-
-/** What has been answered on the way down, as far as later answers depend on it. */
-class Answers {
-  readonly #levels: readonly Level[];
-  readonly #given: { readonly level: number; readonly index: number }[] = [];
-  /** By boolean level: the levels it is entangled with, itself included. */
-  readonly #entangled: readonly ReadonlySet<number>[];
-  /** By boolean level: the last one of those. */
-  readonly #lastOf: readonly number[];
-  readonly #lastClaim: number;
-  readonly #sni: number;
-  readonly #nameNeedsIdentity: boolean;
-
-  constructor(levels: readonly Level[], traffic: Traffic) {
-    this.#levels = levels;
-    // TLS that is forwarded unopened shows a server name and no identity; a plaintext request shows neither.
-    this.#nameNeedsIdentity = traffic === 'http';
-    this.#entangled = entanglements(levels);
-    this.#lastOf = this.#entangled.map((set) => Math.max(...set));
-    this.#lastClaim = levels.findLastIndex((level) => isClaim(level));
-    this.#sni = levels.findIndex((level) => level.kind === 'classes' && level.name === 'sni');
-  }
-
-  push(level: number, index: number): void {
-    this.#given.push({ level, index });
-  }
-
-  pop(): void {
-    this.#given.pop();
-  }
-
-  /** Equal keys, equal possibilities from `level` on. */
-  key(level: number): string {
-    return this.#given
-      .filter((given) =>
-        this.isAbsence(given.level, given.index)
-          ? (this.#nameOf(given.level) === 'principal' ? this.#sni : this.#lastClaim) >= level
-          : (this.#lastOf[given.level] ?? -1) >= level,
-      )
-      .map(({ level: at, index }) => `${at}=${index}`)
-      .join(',');
-  }
-
-  /** Whether the answer says that a caller has no identity, or a request no token: later attributes hang on them. */
-  isAbsence(level: number, index: number): boolean {
-    const name = this.#nameOf(level);
-    if (name !== 'principal' && name !== 'token') return false;
-    const at = this.#levels[level];
-    return at?.kind === 'classes' && at.classes[index]?.witness === undefined;
-  }
-
-  #nameOf(level: number): string {
-    const at = this.#levels[level];
-    return at?.kind === 'classes' ? at.name : '';
-  }
-
-  #isWithout(name: 'principal' | 'token'): boolean {
-    return this.#given.some(({ level, index }) => this.#nameOf(level) === name && this.isAbsence(level, index));
-  }
-
-  /** The answers that can be given at a level after those given so far. */
-  possible(index: number): readonly number[] {
-    const level = this.#levels[index];
-    if (level === undefined) return [];
-    if (level.kind === 'boolean') return [0, 1].filter((answer) => this.#canAnswer(level, index, answer === 1));
-    const all = level.classes.map((_, i) => i);
-    if (this.#nameNeedsIdentity && level.name === 'sni' && this.#isWithout('principal')) {
-      return all.filter((i) => level.classes[i]?.witness === undefined);
-    }
-    return all;
-  }
-
-  #canAnswer({ atom, group }: BooleanLevel, index: number, yes: boolean): boolean {
-    if (group === undefined) return true;
-    const { attribute } = atom;
-    if (attribute.kind === 'claim' && yes && this.#isWithout('token')) return false;
-    const entangled = this.#entangled[index];
-    const given = this.#given.filter(({ level }) => entangled?.has(level) === true);
-    const answered = (answer: number): readonly number[] =>
-      given
-        .filter((each) => each.index === answer)
-        .flatMap((each) => {
-          const level = this.#levels[each.level];
-          return level?.kind === 'boolean' && level.atom.attributeKey === atom.attributeKey ? [level.atom.id] : [];
-        });
-    if (yes && given.some((each) => each.index === 1 && areNested(this.#levels[each.level], atom))) return false;
-    const [yesses, noes] = [answered(1), answered(0)];
-    return group.texts(yes ? [...yesses, atom.id] : yesses, yes ? noes : [...noes, atom.id]) !== undefined;
-  }
-}
-
-function isClaim(level: Level): boolean {
-  return level.kind === 'boolean' && level.atom.attribute.kind === 'claim';
-}
-
-/** A claim that is a text has no claims inside it. */
-function areNested(level: Level | undefined, atom: Atom): boolean {
-  if (level?.kind !== 'boolean') return false;
-  const [a, b] = [level.atom.attribute, atom.attribute];
-  if (a.kind !== 'claim' || b.kind !== 'claim' || a.path.length === b.path.length) return false;
-  const [short, long] = a.path.length < b.path.length ? [a.path, b.path] : [b.path, a.path];
-  return short.every((name, i) => long[i] === name);
-}
-
-/** Which boolean levels hang together, directly or through others. */
-function entanglements(levels: readonly Level[]): readonly ReadonlySet<number>[] {
-  const sets = levels.map((level, i) => (level.kind === 'boolean' ? new Set([i]) : new Set<number>()));
-  levels.forEach((level, i) => {
-    if (level.kind !== 'boolean' || level.group === undefined) return;
-    for (let j = 0; j < i; j++) {
-      const other = levels[j];
-      if (other?.kind !== 'boolean' || !areEntangled(level, other)) continue;
-      const [mine, theirs] = [sets[i], sets[j]];
-      if (mine === undefined || theirs === undefined || mine === theirs) continue;
-      for (const member of theirs) {
-        mine.add(member);
-        sets[member] = mine;
-      }
-    }
-  });
-  return sets;
-}
-
-function areEntangled(a: BooleanLevel, b: BooleanLevel): boolean {
-  if (areNested(a, b.atom)) return true;
-  return a.group !== undefined && a.group === b.group && a.group.overlap(a.atom.id, b.atom.id);
+  return 'name' in attribute && attribute.kind !== 'header' ? attribute.name : `atom ${atom.id}`;
 }

@@ -10,9 +10,10 @@ import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { invariant } from '../core/invariant.ts';
 import { MeshError } from '../core/errors.ts';
 import { addressClasses } from './address-classes.ts';
-import { trustDomainKey, type Atom, type AddressAttribute, type SingleAttribute } from './atom.ts';
+import { trustDomainKey, type Atom, type AddressAttribute, type SingleAttribute, type TokenAttribute } from './atom.ts';
 import { textClasses, type ClassTable } from './class-table.ts';
 import type { ValuePattern } from './linear-pattern.ts';
+import { takingClass, type WalkTokens } from './token-model.ts';
 import {
   CLAIM_TEXTS,
   HEADER_TEXTS,
@@ -37,7 +38,7 @@ export interface LevelClass {
 /** One attribute with at most one value. */
 export interface ClassLevel {
   readonly kind: 'classes';
-  readonly name: SingleAttribute | AddressAttribute;
+  readonly name: SingleAttribute | AddressAttribute | TokenAttribute;
   readonly values: readonly ValuePattern[];
   readonly classes: readonly LevelClass[];
 }
@@ -77,7 +78,7 @@ const ORDER: readonly string[] = [
   'claim',
   'header',
 ];
-const ABSENTABLE: ReadonlySet<string> = new Set(['principal', 'sni', 'token']);
+const ABSENTABLE: ReadonlySet<string> = new Set(['principal', 'sni']);
 
 /** Caches tables of classes: workloads with the same values share them. */
 export class LevelFactory {
@@ -90,7 +91,7 @@ export class LevelFactory {
     this.#options = options;
   }
 
-  levels(atoms: readonly Atom[]): readonly Level[] {
+  levels(atoms: readonly Atom[], tokens: WalkTokens = { kind: 'unseen' }): readonly Level[] {
     const byAttribute = new Map<string, Atom[]>();
     for (const atom of atoms) {
       const group = byAttribute.get(atom.attributeKey);
@@ -98,25 +99,35 @@ export class LevelFactory {
       else group.push(atom);
     }
     const groups = [...byAttribute.values()].sort((a, b) => rank(a) - rank(b) || compare(a, b));
-    return groups.flatMap((group) => this.#levelsOf(group));
+    return groups.flatMap((group) => this.#levelsOf(group, tokens));
   }
 
-  #levelsOf(atoms: readonly Atom[]): readonly Level[] {
+  #levelsOf(atoms: readonly Atom[], tokens: WalkTokens): readonly Level[] {
     const [first] = atoms;
     invariant(first !== undefined, 'a group of atoms is not empty');
     const { attribute } = first;
     if (attribute.kind === 'verdict') return [{ kind: 'boolean', atom: first, group: undefined }];
+    if (attribute.kind === 'token') return [finiteLevel(attribute.name, tokens)];
     const values = [...new Map(atoms.flatMap((atom) => atom.values).map((value) => [value.key, value])).values()];
     if (attribute.kind === 'header' || attribute.kind === 'claim') {
       const table = this.#table(attribute.kind === 'header' ? HEADER_TEXTS : CLAIM_TEXTS, values);
       const group = new MultiValued(atoms, values, table);
       return atoms.map((atom) => ({ kind: 'boolean', atom, group }));
     }
+    if (attribute.name === 'token') return [this.#tokens(values, tokens)];
     const table = attribute.kind === 'address' ? this.#addresses(values) : this.#single(attribute.name, values);
     const present = attribute.name === 'principal' ? this.#members(values, table.classes) : table.classes;
-    const absent: LevelClass = { hits: new Uint8Array(values.length), unusual: false };
-    const classes = ABSENTABLE.has(attribute.name) ? [absent, ...present] : present;
+    const classes = ABSENTABLE.has(attribute.name) ? [absence(values), ...present] : present;
     return [{ kind: 'classes', name: attribute.name, values, classes }];
+  }
+
+  /** Where both sides take the same tokens, those that some rule is for. */
+  #tokens(values: readonly ValuePattern[], tokens: WalkTokens): ClassLevel {
+    const classes = [absence(values), ...this.#table(TOKEN_TEXTS, values).classes];
+    const level: ClassLevel = { kind: 'classes', name: 'token', values, classes };
+    if (tokens.kind !== 'alike') return level;
+    const good = (index: number): boolean => index === 0 || takingClass(tokens.taking, level, index).length > 0;
+    return { ...level, classes: classes.filter((_, index) => good(index)) };
   }
 
   /** Identities that pass a handshake somewhere. */
@@ -130,7 +141,7 @@ export class LevelFactory {
     return classes.filter((each) => isOneOf(accepted, each) && !isOneOf(excluded, each));
   }
 
-  #single(name: SingleAttribute, values: readonly ValuePattern[]): ClassTable<string> {
+  #single(name: Exclude<SingleAttribute, 'token'>, values: readonly ValuePattern[]): ClassTable<string> {
     if (name === 'principal') return this.#identities(values);
     if (name !== 'path') return this.#table(UNIVERSES[name], values);
     const queried = values.some((value) => value.withQuery === undefined);
@@ -169,13 +180,30 @@ export class LevelFactory {
 /** Namespaces may follow each other in a SPIFFE ID: with many of them asked for, their combinations are given up. */
 const SPIFFE_STATES_MAX = 6000;
 
-const UNIVERSES: Readonly<Record<Exclude<SingleAttribute, 'principal' | 'path'>, Universe>> = {
+const UNIVERSES: Readonly<Record<Exclude<SingleAttribute, 'principal' | 'path' | 'token'>, Universe>> = {
   own: OWN_IDENTITIES,
   sni: SNI_TEXTS,
   method: METHOD_TEXTS,
   host: HOST_TEXTS,
-  token: TOKEN_TEXTS,
 };
+
+function absence(values: readonly ValuePattern[]): LevelClass {
+  return { hits: new Uint8Array(values.length), unusual: false };
+}
+
+/** One class for each value; nobody's signature is the absence of any. */
+function finiteLevel(name: TokenAttribute, tokens: WalkTokens): ClassLevel {
+  const values =
+    tokens.kind === 'apart'
+      ? (name === 'token.location' ? tokens.places : tokens.signers).map(({ value }) => value)
+      : [];
+  const present = values.map(({ key }, i): LevelClass => {
+    const hits = new Uint8Array(values.length);
+    hits[i] = 1;
+    return { witness: key, hits, unusual: false };
+  });
+  return { kind: 'classes', name, values, classes: name === 'token.signer' ? [absence(values), ...present] : present };
+}
 
 function rank([atom]: readonly Atom[]): number {
   const attribute = atom?.attribute;

@@ -119,6 +119,9 @@ export function trustDomainPatterns(value: string): readonly LinearPattern[] {
 /** Between issuer and subject in the one text that stands for a token's principal. */
 export const NUL = '\0';
 
+/** Stands for the issuer of a token that names none; a second one follows before the subject. */
+export const NO_ISSUER = '\0\0';
+
 /** One value of `requestPrincipals`, over `issuer NUL subject`. */
 export function tokenPattern(issuer: TextPattern, subject: TextPattern): LinearPattern {
   return [...formPattern(issuer, 'noNul', {}), ...literal(NUL), ...formPattern(subject, 'noNul', {})];
@@ -132,5 +135,9 @@ export function issuerPatterns(value: string): readonly LinearPattern[] {
 
 /** A condition on the claim `sub`. */
 export function subjectPatterns(value: string): readonly LinearPattern[] {
-  return [[many('noNul'), ...literal(NUL), ...formPattern(parseTextPattern(value), 'noNul', {})]];
+  const subject = formPattern(parseTextPattern(value), 'noNul', {});
+  return [
+    [many('noNul'), ...literal(NUL), ...subject],
+    [...literal(NO_ISSUER + NUL), ...subject],
+  ];
 }

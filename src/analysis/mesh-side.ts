@@ -12,6 +12,7 @@ import { SelectorIndex } from '../istio/selector-index.ts';
 import { policyAttaches, targetsOf } from '../policy/policy-attachment.ts';
 import { AuthorizationProgram } from '../policy/authorization-program.ts';
 import { isPort } from '../policy/clause.ts';
+import type { Decision } from '../policy/decision.ts';
 import { inboundPorts, type ProtocolClass } from '../policy/inbound-ports.ts';
 import { compilePeerAuthentication, type CompiledPeerAuthentication } from '../policy/peer-authentication.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
@@ -27,6 +28,8 @@ import {
   type Traffic,
 } from './access-program.ts';
 import type { AtomTable } from './atom.ts';
+import { TokenPolicies, type TokenRules } from './token-rules.ts';
+import { verdictOnToken } from './token-verdict.ts';
 import type { Witness } from './witness.ts';
 
 /** A workload, or what only selectors say of one. */
@@ -48,6 +51,8 @@ export interface SelectedPolicies {
   /** Equal keys (over both sides), equal policies. */
   readonly key: string;
   readonly portsNamed: ReadonlySet<number>;
+  /** What RequestAuthentications ask of tokens; absent where none applies. */
+  readonly tokens?: TokenRules;
 }
 
 /** Ports that nothing names share one setup. */
@@ -61,6 +66,7 @@ export class MeshSide {
   readonly #settingsKey: string;
   readonly #policies: SelectorIndex<AuthorizationPolicy>;
   readonly #targeted: readonly AuthorizationPolicy[];
+  readonly #tokens: TokenPolicies;
   readonly #workloads: ReadonlyMap<string, Workload>;
   readonly #programs = new Map<string, AccessProgram>();
   #last:
@@ -78,6 +84,7 @@ export class MeshSide {
     this.config = config;
     this.peers = compilePeerAuthentication(config);
     this.#compiler = new AccessCompiler(config.settings, atoms);
+    this.#tokens = new TokenPolicies(config);
     this.#keys = keys;
     const { trustDomain, trustDomainAliases, caTrustDomains, extensionProviders, unusableProviders } = config.settings;
     this.#settingsKey = JSON.stringify([
@@ -127,7 +134,9 @@ export class MeshSide {
       .sort((a, b) => a - b)
       .join(',');
     for (const policy of policies) this.#selected.add(policy);
-    return { policies, key, portsNamed: new Set(policies.flatMap(portsNamed)) };
+    const tokens = this.#tokens.for({ namespace, labels });
+    const portNames = new Set(policies.flatMap(portsNamed));
+    return { policies, key, portsNamed: portNames, ...(tokens === undefined ? {} : { tokens }) };
   }
 
   /** Policies that select nothing asked for so far. */
@@ -178,19 +187,20 @@ export class MeshSide {
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
     if (pipeline === undefined) return 'unreadable';
     const port = selected.portsNamed.size === 0 ? '' : setup.port;
-    const key = `${selected.key};${setup.mode};${pipeline};${port};${this.#settingsKey}`;
+    const tokens = pipeline === 'http' ? selected.tokens : undefined;
+    const key = `${selected.key};${setup.mode};${pipeline};${port};${tokens?.key ?? ''};${this.#settingsKey}`;
     if (compare === 'outcomes') return key;
     const { modeBy } = setup;
     const names = selected.policies
       .map((policy) => `${this.#keyOf(policy)} ${policy.metadata.namespace}/${policy.metadata.name}`)
       .sort();
-    return `${key};${modeBy === undefined ? '' : causeOf(modeBy)};${names.join()}`;
+    return `${key};${modeBy === undefined ? '' : causeOf(modeBy)};${names.join()};${tokens?.causeKey ?? ''}`;
   }
 
-  program(key: string, { policies }: SelectedPolicies, setup: PortSetup, traffic: Traffic): AccessProgram {
+  program(key: string, { policies, tokens }: SelectedPolicies, setup: PortSetup, traffic: Traffic): AccessProgram {
     let program = this.#programs.get(key);
     if (program === undefined) {
-      program = this.#compiler.program(policies, setup, traffic);
+      program = this.#compiler.program(policies, setup, traffic, tokens);
       this.#programs.set(key, program);
     }
     return program;
@@ -230,12 +240,27 @@ export class MeshSide {
     return accepted ? undefined : { decision: 'deny', reason: 'the trust domain is not accepted' };
   }
 
-  #authorize(subject: Subject, setup: PortSetup, pipeline: Traffic, { request, verdicts }: Witness): SideDecision {
+  #authorize(subject: Subject, setup: PortSetup, pipeline: Traffic, witness: Witness): SideDecision {
+    const { verdicts, token } = witness;
+    const request = seenBy(pipeline, setup, witness.request);
     this.#verdicts = verdicts;
     const program = this.#evaluator(subject, setup.port);
-    const attributes = seenBy(pipeline, setup, request);
-    const { decision, reason, determining } = program.decide(attributes);
-    const [ref] = determining;
+    const { request: http, ...connection } = request;
+    if (http === undefined) return this.#decided(program.decide(connection));
+    const { auth, ...bare } = http;
+    const anonymous = { ...connection, request: bare };
+    if (auth === undefined || token === undefined) return this.#decided(program.decide(anonymous));
+    // External authorizers are asked before any token is looked at.
+    const refused = program.admit(anonymous);
+    if (refused !== undefined) return this.#decided(refused);
+    const verdict = verdictOnToken(this.#tokens.for(subject)?.rules ?? [], auth.claims ?? {}, token);
+    if (verdict.kind === 'refused') {
+      return { decision: 'deny', reason: verdict.reason, ...this.#written(verdict.by) };
+    }
+    return this.#decided(program.decide(verdict.kind === 'taken' ? request : anonymous));
+  }
+
+  #decided({ decision, reason, determining: [ref] }: Decision): SideDecision {
     return { decision, reason, ...(ref === undefined ? {} : this.#written(ref)) };
   }
 
@@ -258,7 +283,8 @@ export class MeshSide {
     this.#origins ??= originsOf(this.config);
     const origin = this.#origins.get(`${by.kind}/${by.namespace}/${by.name}`);
     if (origin === undefined) return { by };
-    const { file, line, column } = by.rule === undefined ? origin : origin.position(['spec', 'rules', by.rule]);
+    const rules = by.kind === 'RequestAuthentication' ? 'jwtRules' : 'rules';
+    const { file, line, column } = by.rule === undefined ? origin : origin.position(['spec', rules, by.rule]);
     return { by, at: { file, line, column } };
   }
 }
@@ -279,6 +305,7 @@ function originsOf(config: MeshConfig): ReadonlyMap<string, ResourceOrigin> {
   for (const { kind, metadata, origin } of [
     ...config.authorizationPolicies,
     ...config.peerAuthentications,
+    ...config.requestAuthentications,
     ...config.destinationRules,
   ]) {
     if (origin !== undefined) origins.set(`${kind}/${metadata.namespace}/${metadata.name}`, origin);

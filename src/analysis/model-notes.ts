@@ -3,6 +3,7 @@
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
+import { tokenNotes } from './token-notes.ts';
 
 export interface RunFacts {
   /** How many classes are listed at most, where there were more. */
@@ -34,6 +35,7 @@ export function modelNotes(before: MeshConfig, after: MeshConfig, facts: RunFact
   if (facts.calls && [before, after].some(({ sidecars }) => sidecars.some(({ spec }) => spec.egress !== undefined))) {
     notes.push('calls: what the egress of a Sidecar hides from workloads counts as visible to them');
   }
+  notes.push(...tokenNotes(before, after));
   if (facts.hypothetical) notes.push('no workload is declared: labels of selectors stand for workloads');
   if (facts.narrowed) notes.push("identities: only those of Istio's own shape are compared");
   if (facts.cut !== undefined) notes.push(`no more than ${facts.cut} classes are listed for one workload`);

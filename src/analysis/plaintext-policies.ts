@@ -5,7 +5,7 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { SourcePosition } from '../istio/resource.ts';
-import { CLOSED, type Cube, type RuleCubes } from './access-program.ts';
+import { CLOSED, letting, type AccessProgram, type Cube, type RuleCubes } from './access-program.ts';
 import { walkJointly } from './joint-walk.ts';
 import { AccessMap } from './port-access.ts';
 
@@ -26,7 +26,7 @@ export function plaintextPolicies(config: MeshConfig): readonly PlaintextPolicy[
   for (const access of map.declaredPorts()) {
     if (!access.subject.injected || access.setup.mode === 'STRICT') continue;
     for (const rule of map.rules(access)) {
-      const plaintext = relianceOf(map, rule);
+      const plaintext = relianceOf(map, rule, access.program);
       if (plaintext === undefined) continue;
       const key = `${rule.ref.namespace}/${rule.ref.name}#${rule.ref.rule ?? 0} ${plaintext}`;
       const at = map.side.positionOf(rule.ref);
@@ -45,16 +45,13 @@ function actionOf({ action }: RuleCubes): 'ALLOW' | 'DENY' {
   return action === 'DENY' ? 'DENY' : 'ALLOW';
 }
 
-function relianceOf(map: AccessMap, rule: RuleCubes): PlaintextPolicy['plaintext'] | undefined {
+function relianceOf(map: AccessMap, rule: RuleCubes, program: AccessProgram): PlaintextPolicy['plaintext'] | undefined {
   const identified: Cube = [{ atom: map.anyIdentity, negated: false }];
   const clear: Cube = [{ atom: map.anyIdentity, negated: true }];
   const matches = (without: Cube): boolean =>
     walkJointly(
       CLOSED,
-      [
-        { decision: 'deny', cause: '', cubes: [without] },
-        { decision: 'allow', cause: '', cubes: rule.cubes },
-      ],
+      [{ decision: 'deny', cause: '', cubes: [without] }, ...letting(rule.cubes, program)],
       map.factory,
       { traffic: 'tcp' },
     ).root !== undefined;

@@ -10,7 +10,7 @@ import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { normalizePath } from '../policy/path-normalization.ts';
 import {
   CLOSED,
-  openTo,
+  letting,
   type AccessProgram,
   type Cube,
   type PortSetup,
@@ -118,7 +118,7 @@ export class AccessMap {
       { decision: 'deny', cause: 'outside the scope', cubes: outside },
       ...program,
     ];
-    const from = side === 'allowed' ? CLOSED : scoped(openTo(''));
+    const from = side === 'allowed' ? CLOSED : scoped(letting([[]], access.program));
     return walkJointly(from, scoped(access.program), this.factory, { traffic: access.traffic });
   }
 

@@ -6,7 +6,7 @@
 import type { PolicyRef } from '../core/events.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { SourcePosition } from '../istio/resource.ts';
-import { CLOSED, type AccessProgram, type Cube, type RuleCubes } from './access-program.ts';
+import { CLOSED, letting, type AccessProgram, type Cube, type RuleCubes } from './access-program.ts';
 import { walkJointly } from './joint-walk.ts';
 import { AccessMap } from './port-access.ts';
 
@@ -78,10 +78,11 @@ function judge(
   rule: RuleCubes,
   port: { readonly program: AccessProgram; readonly rules: readonly RuleCubes[] },
 ): void {
-  if (rule.cubes.length === 0 || !canMatch(map, rule.cubes)) return;
+  const { program } = port;
+  if (rule.cubes.length === 0 || !canMatch(map, rule.cubes, program)) return;
   fact.matches = true;
   if (fact.live) return;
-  if (walkJointly(port.program, without(port.program, rule), map.factory, ANY_TRAFFIC).root !== undefined) {
+  if (walkJointly(program, without(program, rule), map.factory, ANY_TRAFFIC).root !== undefined) {
     fact.live = true;
     return;
   }
@@ -90,7 +91,7 @@ function judge(
       other !== rule &&
       // An ALLOW rule is as good as gone behind a DENY rule that is wider; the reverse is not true.
       (other.action === rule.action || other.action === 'DENY') &&
-      covers(map, other.cubes, rule.cubes),
+      covers(map, { wide: other.cubes, narrow: rule.cubes }, program),
   );
   const found = new Map(shadowing.map(({ ref }) => [nameOf(ref), ref]));
   const before = fact.shadows;
@@ -103,17 +104,18 @@ function without(program: AccessProgram, rule: RuleCubes): AccessProgram {
   return program.map((stage) => ({ ...stage, cubes: stage.cubes.filter((cube) => !gone.has(cube)) }));
 }
 
-function letting(cubes: readonly Cube[]): AccessProgram {
-  return [{ decision: 'allow', cause: '', cubes }];
-}
-
-function canMatch(map: AccessMap, cubes: readonly Cube[]): boolean {
-  return walkJointly(CLOSED, letting(cubes), map.factory, ANY_TRAFFIC).root !== undefined;
+function canMatch(map: AccessMap, cubes: readonly Cube[], program: AccessProgram): boolean {
+  return walkJointly(CLOSED, letting(cubes, program), map.factory, ANY_TRAFFIC).root !== undefined;
 }
 
 /** Whether `wide` matches all that `narrow` matches. */
-function covers(map: AccessMap, wide: readonly Cube[], narrow: readonly Cube[]): boolean {
-  return walkJointly(letting(wide), letting([...wide, ...narrow]), map.factory, ANY_TRAFFIC).root === undefined;
+function covers(
+  map: AccessMap,
+  { wide, narrow }: { readonly wide: readonly Cube[]; readonly narrow: readonly Cube[] },
+  program: AccessProgram,
+): boolean {
+  const [one, both] = [letting(wide, program), letting([...wide, ...narrow], program)];
+  return walkJointly(one, both, map.factory, ANY_TRAFFIC).root === undefined;
 }
 
 function verdict(map: AccessMap, { ref, live, matches, shadows }: RuleFacts): readonly RedundantRule[] {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Atom } from './atom.ts';
+import { NUL } from './linear-pattern.ts';
 import type { Change, Result, Walk } from './joint-walk.ts';
 import type { ClassLevel, Level } from './level.ts';
 
@@ -91,6 +92,8 @@ const NAMES: Readonly<Record<string, string>> = {
   own: 'caller',
   sni: 'SNI',
   token: 'request principal',
+  'token.location': 'token in',
+  'token.signer': 'token signed by',
   'source.ip': 'source IP',
   'remote.ip': 'remote IP',
   'destination.ip': 'destination IP',
@@ -100,6 +103,7 @@ const NOTHING: Readonly<Record<string, string>> = {
   principal: 'plaintext callers',
   sni: 'none',
   token: 'none',
+  'token.signer': 'nobody (forged or expired)',
 };
 
 function describeAnswer({ attribute, values }: Atom, yes: boolean): readonly [string, string] {
@@ -126,7 +130,8 @@ function describeClasses(level: ClassLevel, classes: readonly number[]): string 
   }
   const present = new Set(level.classes.keys());
   present.delete(absent);
-  if (inside.size === present.size && inside.size > 0) {
+  const listed = level.name === 'token.signer';
+  if (inside.size === present.size && inside.size > 0 && !listed) {
     return parts.length === 0 ? (level.name === 'principal' ? ANY_IDENTITY : 'any') : 'any';
   }
   if (inside.size > 0) parts.push(describePresent(level, inside, present));
@@ -152,6 +157,11 @@ function describePresent(level: ClassLevel, inside: ReadonlySet<number>, present
   const inverse = cover(terms, outside);
   const any = level.name === 'principal' || level.name === 'own' ? 'any identity' : 'any';
   if (inverse.left.size === 0) return `${any} except ${inverse.labels.join(' or ')}`;
+  const [only] = outside;
+  if (outside.size === 1 && only !== undefined) {
+    const text = describeClass(level, terms, only);
+    if (!text.includes(SUCH_AS)) return `${any} except ${text}`;
+  }
   return describeMixed(level, terms, { inside, outside, direct });
 }
 
@@ -176,7 +186,9 @@ function describeMixed(
     if (best === undefined || but.left.size > 0) {
       const [one = 0] = left;
       parts.push(
-        best === undefined ? `others such as \`${level.classes[one]?.witness ?? ''}\`` : describeClass(level, one),
+        best === undefined
+          ? `others such as \`${level.classes[one]?.witness ?? ''}\``
+          : describeClass(level, terms, one),
       );
       left = difference(left, new Set(best === undefined ? left : [one]));
     } else {
@@ -187,11 +199,27 @@ function describeMixed(
   return parts.join(' or ');
 }
 
+const SUCH_AS = ' such as ';
+
+/** More patterns that do not match are no help. */
+const WITHOUT_MAX = 2;
+
 /** One class through the patterns it satisfies and those it does not. */
-function describeClass(level: ClassLevel, index: number): string {
-  const hits = level.classes[index]?.hits;
-  const labels = level.values.filter((_, i) => hits?.[i] === 1).map((value) => value.label);
-  return `${labels.join(' and ')} such as \`${level.classes[index]?.witness ?? ''}\``;
+function describeClass(level: ClassLevel, terms: readonly Term[], index: number): string {
+  const held = terms.filter(({ covers }) => covers.has(index));
+  const telling = held.filter(({ covers }, i) =>
+    held.every((other, j) => i === j || !isSubset(other.covers, covers) || (isSubset(covers, other.covers) && i < j)),
+  );
+  const labels = telling.map(({ label }) => label).join(' and ');
+  const [first, ...others] = telling;
+  const left = others.reduce((both, { covers }) => intersection(both, covers), first?.covers ?? new Set<number>());
+  if (left.size === 1) return labels;
+  const without = terms.filter(({ covers }) => !covers.has(index) && intersection(covers, left).size > 0);
+  const rest = without.reduce((set, { covers }) => difference(set, covers), left);
+  if (labels !== '' && rest.size === 1 && without.length <= WITHOUT_MAX) {
+    return `${labels} without ${without.map(({ label }) => label).join(' or ')}`;
+  }
+  return `${labels}${SUCH_AS}\`${(level.classes[index]?.witness ?? '').replaceAll(NUL, '/')}\``;
 }
 
 /** Patterns that lie within `wanted`, the widest first, and what none of them covers. */

@@ -5,17 +5,19 @@
  * lets in, the PeerAuthentication that sets the mode, or the mere presence of an ALLOW policy that does not match). A Pod
  * that carries the labels of those causes and no others meets the same causes, because whatever else selects it selects the
  * larger Pod, too, and did not change the outcome there. So an outcome that changes for some Pod changes for one with the
- * labels of at most two AuthorizationPolicies and two PeerAuthentications, one of them changed. CUSTOM policies refuse in
- * pairs, too: two providers at one workload are one too many.
+ * labels of at most two AuthorizationPolicies, two PeerAuthentications and two RequestAuthentications (the one whose rule
+ * takes a token, or refuses it, on either side), one of them changed. CUSTOM policies refuse in pairs, too: two providers at
+ * one workload are one too many.
  * @module
  */
 import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
 import type { PeerAuthentication } from '../istio/peer-authentication.ts';
+import type { RequestAuthentication } from '../istio/request-authentication.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
 export interface SelectedChange {
-  readonly policy: AuthorizationPolicy | PeerAuthentication;
+  readonly policy: AuthorizationPolicy | PeerAuthentication | RequestAuthentication;
   /** The other side has none like it. */
   readonly changed: boolean;
 }
@@ -27,6 +29,9 @@ interface Unit {
 
 /** No more sets than this are looked at in one namespace. */
 const COMBINATIONS_MAX = 5000;
+
+/** And no more than this are tried, whether they differ or not. */
+const TRIED_MAX = 200_000;
 
 const NONE: Unit = { labels: {}, changed: false };
 
@@ -42,17 +47,33 @@ export function combinations(
     ({ policy }) => policy.kind === 'PeerAuthentication' && !roots.has(policy.metadata.namespace),
   );
   const units = unitsOf([...access.map(unitOf), ...providerPairs(access)]);
+  const tokens = near.filter(({ policy }) => policy.kind === 'RequestAuthentication');
+  const filters = [NONE, ...pairs(unitsOf(tokens.map(unitOf)))];
   const modes = [NONE, ...pairs(unitsOf(peers.map(unitOf)))];
   const found = new Map<string, Labels>();
-  for (const mode of modes) {
-    for (const cause of [NONE, ...pairs(units, !mode.changed)]) {
-      const both = joined(mode, cause);
-      if (both?.changed !== true) continue;
-      if (found.size >= COMBINATIONS_MAX) return { labels: [...found.values()], isCut: true };
-      found.set(keyOf(both.labels), both.labels);
-    }
+  let tried = 0;
+  for (const set of together(modes, filters, units)) {
+    if (++tried > TRIED_MAX) return { labels: [...found.values()], isCut: true };
+    const key = keyOf(set.labels);
+    if (!set.changed || found.has(key)) continue;
+    if (found.size >= COMBINATIONS_MAX) return { labels: [...found.values()], isCut: true };
+    found.set(key, set.labels);
   }
   return { labels: [...found.values()], isCut: false };
+}
+
+function* together(modes: readonly Unit[], filters: readonly Unit[], causes: readonly Unit[]): Generator<Unit> {
+  for (const mode of modes) {
+    for (const filter of filters) {
+      const around = joined(mode, filter);
+      if (around === undefined) continue;
+      yield around;
+      for (const cause of pairs(causes, !around.changed)) {
+        const all = joined(around, cause);
+        if (all !== undefined) yield all;
+      }
+    }
+  }
 }
 
 function unitOf({ policy, changed }: SelectedChange): Unit {

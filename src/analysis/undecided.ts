@@ -40,12 +40,6 @@ export function changesNotCompared(before: MeshConfig, after: MeshConfig): reado
       `path normalization changes from ${modes[0]} to ${modes[1]}: only paths that both leave alone are compared`,
     );
   }
-  const tokens = [before, after].map(({ requestAuthentications }) =>
-    requestAuthentications.map(({ metadata, spec }) => JSON.stringify([metadata.namespace, spec])).sort(),
-  );
-  if (JSON.stringify(tokens[0]) !== JSON.stringify(tokens[1])) {
-    reasons.push('RequestAuthentication changes: which tokens are accepted is not compared');
-  }
   const [old, now] = [before, after].map((config) => JSON.stringify(config.sidecars.map(outOfModel)));
   if (old !== now) {
     reasons.push('Sidecar changes: what its egress lets workloads call, and how its ingress ends TLS, is not compared');

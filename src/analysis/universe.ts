@@ -61,16 +61,17 @@ export const HEADER_TEXTS: Universe = {
   accepts: (state) => (state === 2 ? 0 : 2),
 };
 
-/** `issuer`, or `issuer NUL subject`: a validated token has an issuer. */
+/**
+ * `issuer`, or `issuer NUL subject`. A token that names no issuer is `NUL NUL`, or `NUL NUL NUL subject`.
+ * States: 0 nothing, 1 issuer, 2 its end, 3 subject; 4 the end of an empty issuer, 8 subject;
+ * 5 no issuer, 7 its end, 6 subject.
+ */
 export const TOKEN_TEXTS: Universe = {
   name: 'token',
   start: 0,
   kind: (code) => (code === 0 ? 1 : 0),
-  next: (state, kind) => {
-    if (kind === 0) return state === 0 ? 1 : state === 1 ? 1 : 3;
-    return state === 1 ? 2 : -1;
-  },
-  accepts: (state) => (state === 0 ? 0 : state === 3 ? 2 : 1),
+  next: (state, kind) => (kind === 0 ? [1, 1, 3, 3, 8, -1, 6, 6, 8] : [4, 2, -1, -1, 5, 7, -1, -1, -1])[state] ?? -1,
+  accepts: (state) => (state === 3 ? 2 : 1),
 };
 
 const UNESCAPED = within(/[A-Za-z0-9\-._~!$%&'()*+,/:;=@[\]]/);

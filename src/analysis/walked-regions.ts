@@ -6,6 +6,7 @@ import { MeshError } from '../core/errors.ts';
 import type { AccessProgram } from './access-program.ts';
 import { walkJointly, type Walk, type WalkOptions } from './joint-walk.ts';
 import type { LevelFactory } from './level.ts';
+import { tokenObstacle } from './token-obstacles.ts';
 import { describeRegion, regionsOf, type Region, type RegionText } from './region.ts';
 
 export interface Walked {
@@ -26,6 +27,8 @@ export function walkedRegions(
   factory: LevelFactory,
   options: WalkOptions & { readonly regionsMax: number },
 ): Walked | string {
+  const obstacle = tokenObstacle(before, after);
+  if (obstacle !== undefined) return obstacle;
   let walk: Walk;
   try {
     walk = walkJointly(before, after, factory, options);

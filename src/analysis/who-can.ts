@@ -2,12 +2,14 @@
  * Who can: every class of requests that a port lets in. Permits and forbids: whether all, or none, of a scope gets in.
  * @module
  */
+import { MeshError } from '../core/errors.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { AuthorizationRequest } from '../policy/request.ts';
 import type { Walk } from './joint-walk.ts';
 import { OTHER_PORT, type SideDecision } from './mesh-side.ts';
 import { AccessMap, type PortAccess, type PortQuestion, type RequestScope } from './port-access.ts';
 import { describeRegion, formatRegion, regionsOf, type RegionText } from './region.ts';
+import { tokenObstacle } from './token-obstacles.ts';
 import { familiarPrincipals, witnessOf } from './witness.ts';
 
 /** One class of requests, and what becomes of it. */
@@ -45,12 +47,15 @@ export function whoCan(config: MeshConfig, question: PortQuestion & RequestScope
   return { to: { namespace, workload: name, ...(port === OTHER_PORT ? {} : { port }) }, allowed: classes, cut };
 }
 
-/** Whether every request of the scope gets in. @throws MeshError `ERR_REQUEST_INVALID` */
+/**
+ * Whether every request of the scope gets in; one with a token that is no good is not among them.
+ * @throws MeshError `ERR_REQUEST_INVALID`, `ERR_ANALYSIS_LIMIT`
+ */
 export function permits(config: MeshConfig, question: PortQuestion & RequestScope): Assertion {
   return assertion(config, question, 'denied');
 }
 
-/** Whether no request of the scope gets in. @throws MeshError `ERR_REQUEST_INVALID` */
+/** Whether no request of the scope gets in. @throws MeshError `ERR_REQUEST_INVALID`, `ERR_ANALYSIS_LIMIT` */
 export function forbids(config: MeshConfig, question: PortQuestion & RequestScope): Assertion {
   return assertion(config, question, 'allowed');
 }
@@ -62,6 +67,8 @@ function assertion(
 ): Assertion {
   const map = new AccessMap(config);
   const access = map.port(question);
+  const obstacle = tokenObstacle(access.program, access.program);
+  if (obstacle !== undefined) throw new MeshError('ERR_ANALYSIS_LIMIT', obstacle);
   const { classes } = classesOf(map, access, map.within(access, question, against));
   return { holds: classes.length === 0, counterexamples: classes };
 }
@@ -77,7 +84,7 @@ export function classesOf(
   const { settings } = map.side.config;
   const principals = familiarPrincipals(map.side.config);
   const classes = regions.map((region) => {
-    const witness = witnessOf(region, walk.levels, {
+    const witness = witnessOf(region, walk, {
       destination: {
         namespace: subject.namespace,
         workload: subject.name,

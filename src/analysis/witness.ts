@@ -9,15 +9,19 @@ import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { normalizePath } from '../policy/path-normalization.ts';
 import type { AuthorizationRequest, DestinationAttributes, HttpAttributes, Json } from '../policy/request.ts';
 import type { Traffic } from './access-program.ts';
-import type { BooleanLevel, ClassLevel, Level } from './level.ts';
-import { NUL } from './linear-pattern.ts';
+import type { Walk } from './joint-walk.ts';
+import type { BooleanLevel, ClassLevel } from './level.ts';
 import { hitsOf } from './pattern-match.ts';
 import type { Region } from './region.ts';
+import type { WitnessToken } from './token-model.ts';
+import { tokenOf, type ChosenToken } from './token-witness.ts';
 
 export interface Witness {
   readonly request: AuthorizationRequest;
   /** What the external authorizers that matter have to answer. */
   readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
+  /** How the token that says `request.auth` travels; absent where the request carries none. */
+  readonly token?: WitnessToken;
 }
 
 export interface WitnessFrame {
@@ -45,12 +49,14 @@ export function familiarPrincipals({ settings, workloads }: MeshConfig): Witness
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
 
-export function witnessOf(region: Region, levels: readonly Level[], frame: WitnessFrame): Witness {
+export function witnessOf(region: Region, walk: Pick<Walk, 'levels' | 'tokens'>, frame: WitnessFrame): Witness {
   const chosen = new Map(region.constraints.map(({ at, classes }) => [at, classes]));
-  const draft = new Draft(frame);
-  levels.forEach((level, at) => {
+  const token = tokenOf(walk, chosen);
+  const draft = new Draft(frame, token);
+  walk.levels.forEach((level, at) => {
     const classes = chosen.get(at);
     if (level.kind === 'classes') draft.choose(level, classes);
+    else if (level.atom.id === token?.audience) draft.answer(level, true);
     else if (classes !== undefined) draft.answer(level, classes.includes(1));
   });
   return draft.finish();
@@ -58,6 +64,7 @@ export function witnessOf(region: Region, levels: readonly Level[], frame: Witne
 
 class Draft {
   readonly #frame: WitnessFrame;
+  readonly #token: ChosenToken | undefined;
   readonly #texts = new Map<string, string>();
   readonly #answers = new Map<
     string,
@@ -65,11 +72,13 @@ class Draft {
   >();
   readonly #verdicts: Record<string, 'allow' | 'deny'> = {};
 
-  constructor(frame: WitnessFrame) {
+  constructor(frame: WitnessFrame, token: ChosenToken | undefined) {
     this.#frame = frame;
+    this.#token = token;
   }
 
   choose(level: ClassLevel, classes: readonly number[] | undefined): void {
+    if (level.name.startsWith('token')) return;
     if (classes === undefined) {
       // An address is always there, whatever it is; the rest has defaults.
       if (level.name.endsWith('.ip')) this.#texts.set(level.name, level.classes[0]?.witness ?? '');
@@ -88,7 +97,7 @@ class Draft {
         (a.witness ?? '').length - (b.witness ?? '').length,
     );
     const absent = candidates.find((each) => each.witness === undefined);
-    // Plain text, no token and no server name are the smallest requests there are.
+    // Plain text and no server name are the smallest requests there are.
     const text = absent === undefined ? candidates[0]?.witness : undefined;
     if (text !== undefined) this.#texts.set(level.name, text);
   }
@@ -142,6 +151,7 @@ class Draft {
         ...(traffic === 'tcp' ? {} : { request: this.#http() }),
       },
       verdicts: this.#verdicts,
+      ...(this.#token === undefined ? {} : { token: this.#token.carried }),
     };
   }
 
@@ -164,18 +174,15 @@ class Draft {
       if (attribute.kind === 'header') headers[attribute.name] = value;
       if (attribute.kind === 'claim') setClaim(claims, attribute.path, value);
     }
-    const token = this.#texts.get('token');
-    if (token !== undefined) {
-      const [issuer = '', subject] = token.split(NUL);
-      claims['iss'] = issuer;
-      if (subject !== undefined) claims['sub'] = subject;
-    }
+    const { issuer, subject } = this.#token ?? {};
+    if (issuer !== undefined) claims['iss'] = issuer;
+    if (subject !== undefined) claims['sub'] = subject;
     return {
       method: this.#texts.get('method') ?? 'GET',
       host: this.#texts.get('host') ?? this.#frame.host,
       path: rawPath(this.#texts.get('path') ?? '/', this.#frame.pathNormalization),
       ...(Object.keys(headers).length === 0 ? {} : { headers }),
-      ...(Object.keys(claims).length === 0 ? {} : { auth: { claims } }),
+      ...(this.#token === undefined ? {} : { auth: { claims } }),
     };
   }
 }

@@ -6,8 +6,16 @@
 import type { DiffFinding as Finding } from '../analysis/index.ts';
 import type { MeshConfig } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
-import type { Outcome } from '../sim/index.ts';
+import type { MeshRequest } from '../sim/index.ts';
 import type { Replay } from './render/diff-report.ts';
+import { ReplayTokens } from './replay-tokens.ts';
+
+export interface ReplayedSides {
+  /** With the key sets of the occasion. */
+  readonly before: MeshConfig;
+  readonly after: MeshConfig;
+  readonly tokens: ReplayTokens;
+}
 
 /** A finding about calls. */
 type CallFinding = Finding & { readonly calls: NonNullable<Finding['calls']> };
@@ -15,8 +23,7 @@ type CallFinding = Finding & { readonly calls: NonNullable<Finding['calls']> };
 /** Replays those of the findings that are about calls; two meshes are started where there are any. */
 export async function replayCalls(
   findings: readonly Finding[],
-  before: MeshConfig,
-  after: MeshConfig,
+  { before, after, tokens }: ReplayedSides,
 ): Promise<ReadonlyMap<Finding, Replay>> {
   const replays = new Map<Finding, Replay>();
   const calls = findings.filter((finding): finding is CallFinding => finding.calls !== undefined);
@@ -29,7 +36,7 @@ export async function replayCalls(
       replays.set(finding, { before: '', after: '', skipped });
       continue;
     }
-    const [one, two] = [await send(meshBefore, finding), await send(meshAfter, finding)];
+    const [one, two] = [await send(meshBefore, finding, tokens), await send(meshAfter, finding, tokens)];
     replays.set(finding, { before: one.text, after: two.text, agrees: agrees(finding, one, two) });
   }
   return replays;
@@ -49,11 +56,10 @@ function agrees({ kind, before, after }: CallFinding, one: Sent, two: Sent): boo
   return one.allowed === (before.decision === 'allow') && two.allowed === (after.decision === 'allow');
 }
 
-function obstacle({ witness, verdicts, calls }: CallFinding, meshes: readonly Mesh[]): string | undefined {
-  const { source, destination, request } = witness;
+function obstacle({ witness, verdicts, token, calls }: CallFinding, meshes: readonly Mesh[]): string | undefined {
+  const { source, destination } = witness;
   if (source?.ip !== undefined || source?.remoteIp !== undefined || destination.ip !== undefined)
     return 'it needs an address of its own';
-  if (request?.auth !== undefined) return 'it needs a token';
   if (Object.keys(verdicts).length > 0) return 'it needs an external authorizer';
   const server = serverOf(witness);
   const isChosen = meshes.every((mesh) => {
@@ -61,7 +67,7 @@ function obstacle({ witness, verdicts, calls }: CallFinding, meshes: readonly Me
     return first === server || !others.includes(server);
   });
   return isChosen
-    ? undefined
+    ? token && ReplayTokens.obstacle(token)
     : `\`${calls.to}\` leads to other servers, too: which of them answers is not the caller's choice`;
 }
 
@@ -83,25 +89,35 @@ function serversBehind(
     .map(({ workload, port: at }) => `${workload.namespace}/${workload.name}:${at}`);
 }
 
-async function send(mesh: Mesh, { witness, calls }: CallFinding): Promise<Sent> {
+async function send(mesh: Mesh, { witness, token, calls }: CallFinding, tokens: ReplayTokens): Promise<Sent> {
   const { request } = witness;
   const from = calls.from[0] ?? '';
   const base = { from, to: calls.to };
-  const outcome: Outcome =
+  const outcome =
     request === undefined
       ? await mesh.connect(base)
-      : await mesh.request({
-          ...base,
-          method: request.method,
-          path: request.path,
-          ...(request.host === undefined ? {} : { host: request.host }),
-          ...(request.headers === undefined ? {} : { headers: request.headers }),
-        });
+      : await mesh.request({ ...base, ...(await sentRequest(request, token, tokens)) });
   const [answering] = serversBehind(mesh, calls);
   const other = answering === undefined || answering === serverOf(witness) ? '' : ` from ${answering}`;
   return {
     allowed: outcome.result === 'allow' && other === '',
     mutual: outcome.connection.security === 'mutual_tls',
     text: `${outcome.result}${outcome.status > 0 ? ` ${outcome.status}` : ''}${other}`,
+  };
+}
+
+/** The request as the application writes it, its token signed. */
+async function sentRequest(
+  request: NonNullable<Finding['witness']['request']>,
+  token: Finding['token'],
+  tokens: ReplayTokens,
+): Promise<Pick<MeshRequest, 'method' | 'path' | 'host' | 'headers'>> {
+  const { method, host } = request;
+  const { path, headers } = token === undefined ? request : await tokens.signed(request, token);
+  return {
+    method,
+    path,
+    ...(host === undefined ? {} : { host }),
+    ...(headers === undefined ? {} : { headers }),
   };
 }

@@ -3,8 +3,8 @@
  *
  * Findings about calls are sent by who calls (`call-replay.ts`). For all others the caller is a workload made for the
  * occasion with the witness's identity. DestinationRules are left out there: what the server lets in is asked, not what
- * some client would send. Witnesses that need a token, an address or a server name of their own cannot be sent and say
- * so.
+ * some client would send. Tokens are signed with keys made for the occasion. Witnesses that need an address or a server
+ * name of their own cannot be sent and say so.
  * @module
  */
 import type { DiffFinding as Finding } from '../analysis/index.ts';
@@ -14,6 +14,7 @@ import { Mesh } from '../mesh/index.ts';
 import type { Caller } from '../sim/index.ts';
 import { replayCalls } from './call-replay.ts';
 import type { Replay } from './render/diff-report.ts';
+import { ReplayTokens } from './replay-tokens.ts';
 
 /** Replays every finding; two meshes are started, one for each side. */
 export async function replayFindings(
@@ -21,13 +22,15 @@ export async function replayFindings(
   before: MeshConfig,
   after: MeshConfig,
 ): Promise<readonly Replay[]> {
-  const calls = await replayCalls(findings, before, after);
+  const tokens = await ReplayTokens.for(findings);
+  const [one, two] = [tokens.replaced(before), tokens.replaced(after)];
+  const calls = await replayCalls(findings, { before: one, after: two, tokens });
   const callers = callersOf(
     findings.filter((finding) => !calls.has(finding)),
     after.settings.trustDomain,
   );
-  await using meshBefore = await Mesh.start({ config: withCallers(before, callers) });
-  await using meshAfter = await Mesh.start({ config: withCallers(after, callers) });
+  await using meshBefore = await Mesh.start({ config: withCallers(one, callers) });
+  await using meshAfter = await Mesh.start({ config: withCallers(two, callers) });
   const replays: Replay[] = [];
   for (const finding of findings) {
     const call = calls.get(finding);
@@ -40,7 +43,10 @@ export async function replayFindings(
       replays.push({ before: '', after: '', skipped });
       continue;
     }
-    const [one, two] = [await send(meshBefore, finding, callers), await send(meshAfter, finding, callers)];
+    const [one, two] = [
+      await send(meshBefore, finding, callers, tokens),
+      await send(meshAfter, finding, callers, tokens),
+    ];
     const agrees =
       one.allowed === (finding.before.decision === 'allow') && two.allowed === (finding.after.decision === 'allow');
     replays.push({ before: one.text, after: two.text, agrees });
@@ -78,7 +84,7 @@ function withCallers(config: MeshConfig, callers: Callers): MeshConfig {
 }
 
 function obstacle(
-  { witness, verdicts }: Finding,
+  { witness, verdicts, token }: Finding,
   callers: Callers,
   configs: readonly MeshConfig[],
 ): string | undefined {
@@ -88,7 +94,6 @@ function obstacle(
   if (source?.ip !== undefined || source?.remoteIp !== undefined || destination.ip !== undefined)
     return 'it needs an address of its own';
   if (connection?.sni !== undefined) return 'it needs a server name of its own';
-  if (request.auth !== undefined) return 'it needs a token';
   if (Object.keys(verdicts).length > 0) return 'it needs an external authorizer';
   if (source?.principal !== undefined && !callers.has(source.principal))
     return 'the identity is not one the mesh issues';
@@ -97,13 +102,15 @@ function obstacle(
       ({ namespace, name }) => namespace === destination.namespace && name === destination.workload,
     ),
   );
-  return served ? undefined : 'the workload is not there on both sides';
+  if (!served) return 'the workload is not there on both sides';
+  return token === undefined ? undefined : ReplayTokens.obstacle(token);
 }
 
 async function send(
   mesh: Mesh,
-  { witness }: Finding,
+  { witness, token }: Finding,
   callers: Callers,
+  tokens: ReplayTokens,
 ): Promise<{ readonly allowed: boolean; readonly text: string }> {
   const { source, destination, request } = witness;
   const caller = source?.principal === undefined ? undefined : callers.get(source.principal);
@@ -113,12 +120,14 @@ async function send(
   // Where mutual TLS is off a sidecar would give way to plaintext; the identity is shown all the same.
   const from: Caller =
     caller === undefined ? 'outside' : mode === 'DISABLE' ? { workload: name, certificate: 'mesh' } : name;
-  const headers = Object.entries(request?.headers ?? {}).map(([key, value]) => [key, String(value)] as const);
+  const asked = request ?? { method: 'GET', path: '/' };
+  const sent = token === undefined ? asked : await tokens.signed(asked, token);
+  const headers = Object.entries(sent.headers ?? {}).map(([key, value]) => [key, String(value)] as const);
   const outcome = await mesh.request({
     from,
     to: `${to}:${destination.port}`,
     method: request?.method ?? 'GET',
-    path: request?.path ?? '/',
+    path: sent.path,
     ...(request?.host === undefined ? {} : { host: request.host }),
     headers: Object.fromEntries(headers),
   });

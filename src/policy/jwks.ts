@@ -17,7 +17,8 @@ import type { Json } from './request.ts';
 type Jose = typeof JoseModule;
 type ImportedKey = Awaited<ReturnType<Jose['importJWK']>>;
 
-interface UsableKey {
+/** A key of a set that some token can be verified with. */
+export interface UsableKey {
   readonly jwk: JsonObject;
   readonly kid: string;
   readonly alg: string;
@@ -29,15 +30,13 @@ export class KeySet {
 
   /** @param text a JWK set as JSON; anything else is a set without keys */
   constructor(text: string) {
-    this.#keys = readKeys(text);
+    this.#keys = usableKeys(text);
   }
 
   /** Nothing where a key of the set verifies the token, else why not. */
   async fault(token: ParsedJwt): Promise<JwtFault | undefined> {
     if (this.#keys.length === 0) return 'no_keys';
-    const fitting = this.#keys.filter(
-      ({ kid, alg }) => (token.kid === '' || kid === '' || kid === token.kid) && (alg === '' || alg === token.alg),
-    );
+    const fitting = this.#keys.filter((key) => fits(key, token));
     if (fitting.length === 0) return 'no_matching_key';
     const jose = await import('jose');
     for (const key of fitting) {
@@ -63,6 +62,38 @@ export class KeySet {
       return false;
     }
   }
+}
+
+/** Whether a key is tried for a token that names this key id (empty: none) and algorithm. */
+export function fits({ kid, alg }: UsableKey, token: { readonly kid: string; readonly alg: string }): boolean {
+  return (token.kid === '' || kid === '' || kid === token.kid) && (alg === '' || alg === token.alg);
+}
+
+/** What a key's family can sign with, the usual algorithm first. */
+export function algorithmsOf({ jwk }: UsableKey): readonly string[] {
+  return ALGORITHMS.filter((alg) => isOfFamily(jwk, alg));
+}
+
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'HS256',
+  'HS384',
+  'HS512',
+  'EdDSA',
+];
+
+/** What a key is made of, as one text: equal texts, equal keys. `kid`, `alg` and the like do not count. */
+export function keyMaterial({ jwk }: UsableKey): string {
+  const crv = textOf(jwk, 'kty') === 'EC' ? curveOf(jwk) : textOf(jwk, 'crv');
+  return JSON.stringify([textOf(jwk, 'kty'), crv, ...['x', 'y', 'n', 'e', 'k'].map((name) => textOf(jwk, name))]);
 }
 
 async function importKey(jose: Jose, jwk: JsonObject, alg: string): Promise<ImportedKey | undefined> {
@@ -112,7 +143,8 @@ function isOfFamily(jwk: JsonObject, alg: string): boolean {
   }
 }
 
-function readKeys(text: string): readonly UsableKey[] {
+/** The keys of a set that can be used; none where the text is no set. */
+export function usableKeys(text: string): readonly UsableKey[] {
   let set: Json;
   try {
     set = JSON.parse(text) as Json;

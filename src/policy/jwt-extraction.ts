@@ -94,7 +94,8 @@ export function outputHeaders(rule: JwtRule): readonly string[] {
   return payload === '' ? claims : [payload, ...claims];
 }
 
-interface Locations {
+/** Where a rule looks for tokens. */
+export interface Locations {
   readonly headers: readonly { readonly name: string; readonly prefix: string }[];
   readonly parameters: readonly string[];
   readonly cookies: readonly string[];
@@ -106,7 +107,8 @@ const DEFAULT_LOCATIONS: Locations = {
   cookies: [],
 };
 
-function locationsOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): Locations {
+/** The default ones where a rule names none. */
+export function locationsOf({ fromHeaders = [], fromParams = [], fromCookies = [] }: JwtRule): Locations {
   if (fromHeaders.length + fromParams.length + fromCookies.length === 0) return DEFAULT_LOCATIONS;
   const headers = new Map(
     fromHeaders.map(({ name, prefix = '' }) => [name.toLowerCase() + prefix, { name: name.toLowerCase(), prefix }]),

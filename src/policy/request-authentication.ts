@@ -108,15 +108,28 @@ export function compileRequestAuthentication(
   return {
     applied: (workload) => applied(workload).map(refOf),
     async authenticate(workload, request) {
-      const rules = applied(workload)
-        .flatMap(({ spec }) => spec.jwtRules ?? [])
-        .sort((a, b) => compareText(a.issuer ?? '', b.issuer ?? ''));
+      const rules = jwtRulesOf(applied(workload)).map(({ rule }) => rule);
       if (rules.length === 0 || isCorsPreflight(request)) return { ok: true, headersToRemove: [], headersToAdd: [] };
       const verification = new Verification(request);
       const fault = await verification.require(rules.map(providerOf));
       return fault === undefined ? verification.passed() : refusal(request, fault);
     },
   };
+}
+
+/** One rule, and where it stands. */
+export interface PlacedJwtRule {
+  readonly rule: JwtRule;
+  readonly policy: RequestAuthentication;
+  /** Among the rules of its policy. */
+  readonly index: number;
+}
+
+/** The rules of policies that are given oldest first, in the order in which they are tried. */
+export function jwtRulesOf(policies: readonly RequestAuthentication[]): readonly PlacedJwtRule[] {
+  return policies
+    .flatMap((policy) => (policy.spec.jwtRules ?? []).map((rule, index) => ({ rule, policy, index })))
+    .sort((a, b) => compareText(a.rule.issuer ?? '', b.rule.issuer ?? ''));
 }
 
 function isCorsPreflight({ method, headers }: TokenRequest): boolean {
@@ -190,7 +203,7 @@ class Provider {
 }
 
 /** Scheme and one closing slash do not count in audiences. */
-function bareAudience(name: string): string {
+export function bareAudience(name: string): string {
   return name.replace(/^https?:\/\//, '').replace(/\/$/, '');
 }
 
@@ -298,7 +311,8 @@ function claimText(value: Json | undefined): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
-const SPACE_DELIMITED: readonly string[] = ['permission', 'scope'];
+/** Claims that are split at blanks whatever a rule says. */
+export const SPACE_DELIMITED: readonly string[] = ['permission', 'scope'];
 
 /** What policies may ask of the token. Claims that hold words are split into lists, so that only single words match. */
 function attributesOf(claims: JsonObject, rule: JwtRule): RequestAuthAttributes {

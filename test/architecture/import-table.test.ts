@@ -50,7 +50,8 @@ const TABLE: Readonly<Record<string, Room>> = {
       'testing',
       'bench',
     ],
-    packages: ['node:', 'commander', 'yaml'],
+    // jose: replayed witnesses carry signed tokens.
+    packages: ['node:', 'commander', 'yaml', 'jose'],
   },
   // `src/index.ts`
   '.': { rooms: [...BELOW_SIM, 'sim', 'attack', 'telemetry', 'lowcode', 'mesh', 'analysis'], packages: [] },

@@ -13,6 +13,7 @@ import { LevelFactory } from '../../src/analysis/level.ts';
 import { MeshSide } from '../../src/analysis/mesh-side.ts';
 import type { MeshConfig } from '../../src/istio/index.ts';
 import type { AuthorizationRequest, Json } from '../../src/policy/index.ts';
+import { requestAuthentication } from '../kit/mesh-resources.ts';
 import { config, request } from './authorization-worlds.ts';
 import { naiveAuthorize, type NaiveDecision } from './naive-authorization.ts';
 
@@ -27,9 +28,13 @@ const TRUST_DOMAINS = ['cluster.local', 'old-td', 'new-td', 'other', 'x', 'td', 
 const REFUSING: ReadonlySet<string> = new Set(['authz', 'web']);
 const answer = (provider: string): 'allow' | 'deny' => (REFUSING.has(provider) ? 'deny' : 'allow');
 
+/** Takes every token: what rules make of tokens is asked here, not which tokens are taken. */
+const anyToken = requestAuthentication('foo/any', { jwtRules: [{ jwksUri: 'https://keys.example/any' }] });
+
 /** Two configurations that share most policies: some are dropped, some added, some moved to the other's place. */
 const light = config.map((world) => ({
   ...world,
+  requestAuthentications: [anyToken],
   authorizationPolicies: world.authorizationPolicies.map((policy) => ({
     ...policy,
     spec: { ...policy.spec, rules: (policy.spec.rules ?? []).slice(0, RULES_MAX) },
@@ -48,7 +53,7 @@ const pair = fc
     return { before, after: { ...before, authorizationPolicies: [...added, ...kept] } };
   });
 
-/** What can arrive at a sidecar: addresses are there, a token has an issuer, HTTP has a host. */
+/** What can arrive at a sidecar: addresses are there, HTTP has a host. */
 function realistic(asked: AuthorizationRequest): AuthorizationRequest {
   const { request: http, source, destination, connection } = asked;
   const ip = source?.ip ?? '10.0.0.5';
@@ -63,19 +68,22 @@ function realistic(asked: AuthorizationRequest): AuthorizationRequest {
           request: {
             ...http,
             host: http.host ?? 'httpbin',
-            ...(http.auth === undefined ? {} : { auth: withIssuer(http.auth) }),
+            ...(http.auth === undefined ? {} : { auth: verified(http.auth) }),
           },
         }),
   };
 }
 
-function withIssuer(auth: NonNullable<NonNullable<AuthorizationRequest['request']>['auth']>): typeof auth {
+/** As verification leaves it: issuer and subject are texts or not there, and what a claim says is said once. */
+function verified(auth: NonNullable<NonNullable<AuthorizationRequest['request']>['auth']>): typeof auth {
   const { principal, claims = {}, ...rest } = auth;
+  const texts: Record<string, Json> = { ...claims };
+  for (const name of ['iss', 'sub']) if (typeof texts[name] !== 'string') delete texts[name];
   const slash = principal?.lastIndexOf('/') ?? -1;
-  const issuer = principal === undefined || principal.startsWith('/') ? 'iss' : principal.slice(0, slash);
-  const texts: Record<string, Json> = { ...claims, iss: typeof claims['iss'] === 'string' ? claims['iss'] : issuer };
-  if (typeof texts['sub'] !== 'string') delete texts['sub'];
-  if (principal !== undefined && texts['sub'] === undefined) texts['sub'] = principal.slice(slash + 1);
+  if (principal !== undefined && slash >= 0) {
+    texts['iss'] ??= principal.slice(0, slash);
+    texts['sub'] ??= principal.slice(slash + 1);
+  }
   return { ...rest, claims: texts };
 }
 
@@ -107,8 +115,8 @@ function walkOf(
   const program = (world: MeshConfig): ReturnType<AccessCompiler['program']> => {
     const side = new MeshSide(world, atoms, new Map());
     const subject = side.subject('foo/httpbin');
-    const policies = subject === undefined ? [] : side.select(subject).policies;
-    return new AccessCompiler(world.settings, atoms).program(policies, setup, options.traffic);
+    const { policies, tokens } = subject === undefined ? { policies: [] } : side.select(subject);
+    return new AccessCompiler(world.settings, atoms).program(policies, setup, options.traffic, tokens);
   };
   return { ...walkJointly(program(before), program(after), factory, options), narrowed: factory.narrowed };
 }

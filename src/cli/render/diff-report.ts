@@ -101,10 +101,19 @@ export function replayText({ before, after, agrees, skipped }: Replay): string {
   return `${before}, then ${after}: ${agrees === true ? 'as predicted' : 'NOT AS PREDICTED'}`;
 }
 
+/** The witness, with all that has to hold for it. */
 function witnessText(finding: Finding): string {
   const { witness, calls } = finding;
   const call = calls === undefined ? '' : `, sent by ${calls.from[0] ?? ''} to ${calls.to}`;
-  return `${requestText(witness)}${call}${verdictText(finding)}`;
+  return `${requestText(witness)}${tokenText(finding)}${call}${verdictText(finding)}`;
+}
+
+/** Where the token is and who signed it, where that matters. */
+function tokenText({ token }: Finding): string {
+  if (token === undefined || token.good) return '';
+  const { location, signer } = token;
+  const prefix = location.in === 'header' && location.prefix !== '' ? ` after \`${location.prefix}\`` : '';
+  return ` in ${location.in} \`${location.name}\`${prefix}, signed by ${signer.label}`;
 }
 
 function verdictText({ verdicts }: Finding): string {
