@@ -8,8 +8,11 @@ import { AtomTable } from '../../src/analysis/atom.ts';
 import { hypotheticalSubjects } from '../../src/analysis/hypothetical-subjects.ts';
 import { diff } from '../../src/analysis/index.ts';
 import { MeshSide, type Subject } from '../../src/analysis/mesh-side.ts';
+import type { WitnessToken } from '../../src/analysis/token-model.ts';
+import { NOBODY, Signer } from '../../src/analysis/token-signers.ts';
 import type { AuthorizationPolicySpec, MeshConfig, MutualTlsMode } from '../../src/istio/index.ts';
-import { config, peerAuthentication } from '../kit/mesh-resources.ts';
+import type { AuthorizationRequest } from '../../src/policy/index.ts';
+import { config, peerAuthentication, requestAuthentication } from '../kit/mesh-resources.ts';
 import { authorizationPolicy, httpRequest } from '../kit/policies.ts';
 
 const SEED = Number(process.env['FC_SEED'] ?? 20_261_128);
@@ -28,12 +31,16 @@ const SPECS: readonly AuthorizationPolicySpec[] = [
   { action: 'DENY', rules: [{ from: [{ source: { notPrincipals: ['*'] } }] }] },
   { action: 'CUSTOM', provider: { name: 'one' }, rules: [{ to: [{ operation: { paths: ['/x'] } }] }] },
   { action: 'CUSTOM', provider: { name: 'two' }, rules: [{}] },
+  { rules: [{ from: [{ source: { requestPrincipals: ['i1/*'] } }] }] },
+  { action: 'DENY', rules: [{ from: [{ source: { notRequestPrincipals: ['*'] } }] }] },
 ];
 
 interface Part {
   readonly labels: Readonly<Record<string, string>>;
   readonly spec?: AuthorizationPolicySpec;
   readonly mode?: MutualTlsMode;
+  /** Whose tokens a RequestAuthentication is for. */
+  readonly issuer?: string;
 }
 
 const part: fc.Arbitrary<Part> = fc.oneof(
@@ -45,6 +52,7 @@ const part: fc.Arbitrary<Part> = fc.oneof(
       mode: fc.constantFrom<MutualTlsMode>('STRICT', 'PERMISSIVE', 'DISABLE', 'UNSET'),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ labels: selector, issuer: fc.constantFrom('i1', 'i2') }) },
 );
 
 const provider = { protocol: 'grpc', service: 'x', port: 1, failOpen: false, statusOnError: 403 } as const;
@@ -61,6 +69,16 @@ function meshOf(parts: readonly (readonly [number, Part])[]): MeshConfig {
         ? []
         : [peerAuthentication(`foo/m${i}@${i}`, { selector: { matchLabels: labels }, mtls: { mode } })],
     ),
+    requestAuthentications: parts.flatMap(([i, { labels, issuer }]) =>
+      issuer === undefined
+        ? []
+        : [
+            requestAuthentication(`foo/t${i}`, {
+              selector: { matchLabels: labels },
+              jwtRules: [{ issuer, jwksUri: `https://${issuer}.example` }],
+            }),
+          ],
+    ),
     settings: { extensionProviders: ['one', 'two'].map((name) => ({ ...provider, name })) },
   });
 }
@@ -75,9 +93,31 @@ const pair = fc
     return { before: side('before'), after: side('after') };
   });
 
-const REQUESTS = [null, 'foo/curl'].flatMap((from) =>
+const SIGNERS = [
+  ...['i1', 'i2'].map((issuer) => {
+    const name = `the keys at \`https://${issuer}.example\``;
+    return { issuer, signer: new Signer({ kind: 'fetched', name }, name) };
+  }),
+  { issuer: 'i1', signer: NOBODY },
+];
+const BEARER = { in: 'header', name: 'authorization', prefix: 'Bearer ' } as const;
+
+interface Asked {
+  readonly request: AuthorizationRequest;
+  readonly token?: WitnessToken;
+}
+
+const PLAIN = [null, 'foo/curl'].flatMap((from) =>
   ['GET', 'POST'].flatMap((method) => ['/x', '/y'].map((path) => httpRequest({ from, method, path }))),
 );
+
+const REQUESTS: readonly Asked[] = [
+  ...PLAIN.map((request) => ({ request })),
+  ...SIGNERS.map(({ issuer, signer }) => ({
+    request: httpRequest({ method: 'GET', path: '/x', auth: { claims: { iss: issuer, sub: 's' } } }),
+    token: { good: false, location: BEARER, signer },
+  })),
+];
 
 function subjectOf(labels: Readonly<Record<string, string>>): Subject {
   return { namespace: 'foo', name: 'pod', labels, injected: true, ports: [], serviceAccount: '' };
@@ -94,12 +134,12 @@ it(`asks about enough combinations of selectors (seed ${SEED})`, () => {
       const sides = [new MeshSide(before, atoms, keys), new MeshSide(after, atoms, keys)];
       const changesAt = (subject: Subject): ReadonlySet<string> => {
         const found = new Set<string>();
-        REQUESTS.forEach((request, i) => {
+        REQUESTS.forEach((asked, i) => {
           for (const verdict of ['allow', 'deny'] as const) {
             const [one, two] = sides.map(
               (side) =>
                 side.decide(subject, side.setup(subject, 8080, 'http'), 'http', {
-                  request,
+                  ...asked,
                   verdicts: { one: verdict, two: verdict },
                 }).decision,
             );
