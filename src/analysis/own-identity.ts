@@ -52,22 +52,22 @@ export class TrustDomainChange {
 }
 
 /**
- * What callers of the mesh meet on either side under their own names. The same program twice where what changes for them
- * changes for one of the names on its own, and is found where that name is compared with itself.
+ * What callers of the mesh meet on either side under their own names. The same program twice where nothing changes for
+ * them, and where what does changes for one of the names on its own: it is found where that name is compared with itself.
  */
 export function ownPrograms(
-  programs: ProgramPair,
+  { before, after }: ProgramPair,
   change: TrustDomainChange,
   atoms: AtomTable,
   differ: (programs: ProgramPair) => boolean,
 ): ProgramPair {
-  const both = (program: AccessProgram): ProgramPair => ({
-    before: forTrustDomain(program, change.before, atoms),
-    after: forTrustDomain(program, change.after, atoms),
-  });
-  const [early, late] = [both(programs.before), both(programs.after)];
-  const told = (change.isMade || differ(early)) && (change.isDropped || differ(late));
-  return { before: early.before, after: told ? late.after : early.before };
+  const as = (program: AccessProgram, name: string): AccessProgram => forTrustDomain(program, name, atoms);
+  const own = { before: as(before, change.before), after: as(after, change.after) };
+  const told =
+    differ(own) &&
+    (change.isMade || differ({ before: own.before, after: as(before, change.after) })) &&
+    (change.isDropped || differ({ before: as(after, change.before), after: own.after }));
+  return told ? own : { before: own.before, after: own.before };
 }
 
 /** What callers met under a name that no server accepts any more; nobody where it is still accepted. */
@@ -80,11 +80,12 @@ export function forTrustDomain(program: AccessProgram, trustDomain: string, atom
   const rewritten = (literal: Literal): Literal => {
     const { attribute, values } = literal.atom;
     if (attribute.kind !== 'text' || attribute.name !== 'principal') return literal;
-    const atom = atoms.intern(
-      { kind: 'text', name: 'own' },
-      values.map((value) => behind(value, trustDomain, atoms)),
-    );
-    return { atom, negated: literal.negated };
+    // Values that ask for other trust domains ask for nobody here.
+    const rests = values
+      .map((value) => behind(value, trustDomain, atoms))
+      .filter(({ patterns }) => patterns.length > 0);
+    const distinct = [...new Map(rests.map((value) => [value.key, value])).values()];
+    return { atom: atoms.intern({ kind: 'text', name: 'own' }, distinct), negated: literal.negated };
   };
   const rewrite = (cube: Cube): Cube => cube.map(rewritten);
   return program.map((stage) => ({ ...stage, cubes: stage.cubes.map(rewrite) }));

@@ -4,7 +4,14 @@ import { diff } from '../../../src/analysis/index.ts';
 import { replayFindings } from '../../../src/cli/diff-replay.ts';
 import type { Replay } from '../../../src/cli/render/diff-report.ts';
 import type { MeshConfig } from '../../../src/istio/index.ts';
-import { config, destinationRule, peerAuthentication, service, workload } from '../../kit/mesh-resources.ts';
+import {
+  config,
+  destinationRule,
+  peerAuthentication,
+  requestAuthentication,
+  service,
+  workload,
+} from '../../kit/mesh-resources.ts';
 import { authorizationPolicy } from '../../kit/policies.ts';
 
 const HOST = 'api.shop.svc.cluster.local';
@@ -74,6 +81,31 @@ describe('a replayed call', () => {
     const toSecond = { ...finding, witness: { ...finding.witness, destination } };
     const replays = await replayFindings([finding, toSecond], before, after);
     expect(replays).toMatchObject([{ agrees: true }, { skipped: expect.stringContaining('leads to other servers') }]);
+  });
+
+  it('carries the token that its request needs', async () => {
+    const tokens = {
+      ...base,
+      requestAuthentications: [
+        requestAuthentication('shop/jwt', { jwtRules: [{ issuer: 'i', jwksUri: 'https://i.example/keys' }] }),
+      ],
+      authorizationPolicies: [
+        authorizationPolicy(
+          {
+            selector: { matchLabels: { app: 'api' } },
+            rules: [{ from: [{ source: { principals: ['td/ns/shop/sa/web'], requestPrincipals: ['i/*'] } }] }],
+          },
+          { namespace: 'shop' },
+        ),
+      ],
+    };
+    const workloads = base.workloads.map((each) => (each.name === 'web' ? { ...each, serviceAccount: 'x' } : each));
+    const after = { ...tokens, workloads };
+    const { findings } = diff(tokens, after);
+    expect(findings).toMatchObject([{ kind: 'newly-denied', token: {}, calls: { from: ['shop/web'] } }]);
+    expect(await replayFindings(findings, tokens, after)).toEqual([
+      { before: 'allow 200', after: 'deny 403', agrees: true },
+    ]);
   });
 
   it('of a mesh that renames its trust domain is sent under both names', async () => {
