@@ -331,3 +331,18 @@ it('does not compare what the egress of a Sidecar hides', () => {
   const { notes } = diff(hidden, { ...hidden, services: [] });
   expect(notes).toContainEqual(expect.stringContaining('egress'));
 });
+
+it('says so where `x-forwarded-for` is asked for in two ways that hang together', () => {
+  const asks = (when: readonly string[]): MeshConfig => ({
+    ...base,
+    authorizationPolicies: [
+      onto('api', {
+        from: [{ source: { remoteIpBlocks: ['10.0.0.0/8'] } }],
+        when: when.map((key) => ({ key, values: ['10.*'] })),
+      }),
+    ],
+  });
+  const both = asks(['request.headers[X-Forwarded-For]']);
+  expect(diff(both, base).notes).toContainEqual(expect.stringContaining('x-forwarded-for'));
+  expect(diff(asks([]), base).notes).toEqual([]);
+});
