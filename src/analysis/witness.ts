@@ -32,6 +32,8 @@ export interface WitnessFrame {
   readonly host: string;
   /** Identities to choose from first; the set has them all, the list a few. */
   readonly principals: { readonly all: ReadonlySet<string>; readonly few: readonly string[] };
+  /** Callers are of this trust domain, the mesh's own. */
+  readonly ownTrustDomain?: string;
 }
 
 /** As many identities are tried where a class is not one identity. */
@@ -115,6 +117,7 @@ class Draft {
   #candidates(level: ClassLevel): readonly string[] {
     if (level.name === 'method') return METHODS;
     if (level.name === 'principal') return this.#frame.principals.few;
+    if (level.name === 'own') return this.#frame.principals.few.map((principal) => behindTrustDomain(principal));
     return level.name === 'host' ? [this.#frame.host] : [];
   }
 
@@ -132,7 +135,8 @@ class Draft {
   finish(): Witness {
     const { destination, traffic } = this.#frame;
     const text = (name: string): string | undefined => this.#texts.get(name);
-    const [principal, ip, remoteIp] = [text('principal'), text('source.ip'), text('remote.ip')];
+    const [ip, remoteIp] = [text('source.ip'), text('remote.ip')];
+    const principal = this.#principal();
     const destinationIp = text('destination.ip');
     const sni = text('sni');
     return {
@@ -149,6 +153,13 @@ class Draft {
       verdicts: this.#verdicts,
       ...(this.#token === undefined ? {} : { token: this.#token.carried }),
     };
+  }
+
+  #principal(): string | undefined {
+    const { ownTrustDomain, principals } = this.#frame;
+    if (ownTrustDomain === undefined) return this.#texts.get('principal');
+    const [known = `${ownTrustDomain}/ns/default/sa/default`] = principals.few;
+    return `${ownTrustDomain}/${this.#texts.get('own') ?? behindTrustDomain(known)}`;
   }
 
   #http(): HttpAttributes {
@@ -174,6 +185,10 @@ class Draft {
       ...(this.#token === undefined ? {} : { auth: { claims } }),
     };
   }
+}
+
+export function behindTrustDomain(principal: string): string {
+  return principal.slice(principal.indexOf('/') + 1);
 }
 
 /** `scope` and its like are split at blanks, so that a list is needed where a text has one. */

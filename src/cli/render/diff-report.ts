@@ -103,7 +103,9 @@ export function replayText({ before, after, agrees, skipped }: Replay): string {
 
 /** The witness, with all that has to hold for it. */
 function witnessText(finding: Finding): string {
-  return `${requestText(finding.witness)}${tokenText(finding)}${verdictText(finding)}`;
+  const { witness, calls } = finding;
+  const call = calls === undefined ? '' : `, sent by ${calls.from[0] ?? ''} to ${calls.to}`;
+  return `${requestText(witness)}${tokenText(finding)}${call}${verdictText(finding)}`;
 }
 
 /** Where the token is and who signed it, where that matters. */
