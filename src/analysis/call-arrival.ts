@@ -35,16 +35,39 @@ export interface Arrival {
   readonly by?: PolicyRef;
 }
 
-/** One workload port as one kind of filter reads it. */
-export interface Place {
+/** One workload port as one kind of filter reads it. Its program is made when it is first asked for. */
+export class Place {
   readonly subject: Subject;
   readonly setup: PortSetup;
   readonly protocol: Traffic;
-  readonly program: AccessProgram;
+  readonly #side: MeshSide;
+  #program: AccessProgram | undefined;
+  #atoms: readonly Atom[] | undefined;
+
+  constructor(side: MeshSide, subject: Subject, setup: PortSetup, protocol: Traffic) {
+    this.#side = side;
+    this.subject = subject;
+    this.setup = setup;
+    this.protocol = protocol;
+  }
+
   /** Equal keys on one side, equal programs. */
-  readonly key: string;
+  get key(): string {
+    const { subject, setup, protocol } = this;
+    return subject.injected ? this.#side.programKey(this.#side.select(subject), setup, protocol) : 'bare';
+  }
+
+  get program(): AccessProgram {
+    const { subject, setup, protocol } = this;
+    this.#program ??= bareProgram(subject) ?? this.#side.program(this.key, this.#side.select(subject), setup, protocol);
+    return this.#program;
+  }
+
   /** What is asked of the caller itself. */
-  readonly atoms: readonly Atom[];
+  get atoms(): readonly Atom[] {
+    this.#atoms ??= callerAtoms(this.program);
+    return this.#atoms;
+  }
 }
 
 /** One side of a comparison, as callers see it. */
@@ -99,11 +122,7 @@ export class CallSide {
     const id = `${subject.namespace}/${subject.name} ${port} ${protocol}`;
     let place = this.#places.get(id);
     if (place === undefined) {
-      const setup = this.side.setup(subject, port, protocol);
-      const selected = this.side.select(subject);
-      const key = subject.injected ? this.side.programKey(selected, setup, protocol) : 'bare';
-      const program = bareProgram(subject) ?? this.side.program(key, selected, setup, protocol);
-      place = { subject, setup, protocol, program, key, atoms: callerAtoms(program) };
+      place = new Place(this.side, subject, this.side.setup(subject, port, protocol), protocol);
       this.#places.set(id, place);
     }
     return place;
