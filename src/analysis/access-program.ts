@@ -128,13 +128,15 @@ export class AccessCompiler {
     const of = (action: AuthorizationAction): readonly AuthorizationPolicy[] =>
       enforced.filter((policy) => (policy.spec.action ?? 'ALLOW') === action);
     const allow = of('ALLOW');
-    return [
+    const stages = [
       ...this.#peerStages(setup),
       ...this.#customStages(of('CUSTOM'), context),
       ...(pipeline === 'tcp' || tokens === undefined ? [] : [this.#tokenStage(tokens)]),
       ...this.#stages(of('DENY'), 'deny', { ...context, action: 'DENY' }),
       ...(allow.length === 0 ? UNRESTRICTED : this.#stages(allow, 'allow', { ...context, action: 'ALLOW' })),
     ];
+    if (seesServerName(setup)) return stages;
+    return stages.map((stage) => ({ ...stage, cubes: withoutServerName(stage.cubes) }));
   }
 
   #tokenStage(rules: TokenRules): Stage {
@@ -165,7 +167,9 @@ export class AccessCompiler {
     return policies.flatMap((policy) => {
       const action = policy.spec.action ?? 'ALLOW';
       if (isDryRun(policy) || (action !== 'ALLOW' && action !== 'DENY')) return [];
-      return this.#rulesOf(policy, { action, port: setup.port, tcp: pipeline === 'tcp' });
+      const rules = this.#rulesOf(policy, { action, port: setup.port, tcp: pipeline === 'tcp' });
+      if (seesServerName(setup)) return rules;
+      return rules.map((rule) => ({ ...rule, cubes: withoutServerName(rule.cubes) }));
     });
   }
 
@@ -258,6 +262,19 @@ export class AccessCompiler {
       return this.#stages(own, 'deny', { ...context, action: 'CUSTOM' }, refused);
     });
   }
+}
+
+/** With mutual TLS off nobody inspects TLS: a server name that is sent is not seen. */
+export function seesServerName({ mode }: PortSetup): boolean {
+  return mode !== 'DISABLE';
+}
+
+function withoutServerName(cubes: readonly Cube[]): readonly Cube[] {
+  const asksName = ({ atom: { attribute } }: Literal): boolean => attribute.kind === 'text' && attribute.name === 'sni';
+  if (!cubes.some((cube) => cube.some(asksName))) return cubes;
+  return cubes
+    .filter((cube) => cube.every((literal) => literal.negated || !asksName(literal)))
+    .map((cube) => cube.filter((literal) => !asksName(literal)));
 }
 
 const UNRESTRICTED = openTo('no ALLOW policy applies');

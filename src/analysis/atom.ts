@@ -22,7 +22,15 @@ import {
 } from './linear-pattern.ts';
 
 /** Attributes of which a request has at most one value. */
-export type SingleAttribute = 'principal' | 'sni' | 'method' | 'path' | 'host' | 'token';
+export type SingleAttribute =
+  | 'principal'
+  /** Of a caller of the mesh's own trust domain, whatever that is called: what stands behind it. */
+  | 'own'
+  | 'sni'
+  | 'method'
+  | 'path'
+  | 'host'
+  | 'token';
 /** Of a request that carries a token: where, and who signed it. Finitely many values, which the walk knows. */
 export type TokenAttribute = 'token.location' | 'token.signer';
 export type AddressAttribute = 'source.ip' | 'remote.ip' | 'destination.ip';
@@ -98,7 +106,8 @@ export class AtomTable {
       case 'remote.ip':
       case 'destination.ip':
         return {
-          attribute: { kind: 'address', name: key },
+          // Nothing but a request's headers makes the original client another than the peer.
+          attribute: { kind: 'address', name: key === 'remote.ip' && context.tcp ? 'source.ip' : key },
           values: values.map((value) => this.value(`block ${value}`, value, () => [])),
         };
       case ':authority':

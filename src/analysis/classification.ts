@@ -11,6 +11,7 @@ import type { Change, Result, Walk } from './joint-walk.ts';
 import type { ClassLevel, Level } from './level.ts';
 import { NO_ISSUER, NUL } from './linear-pattern.ts';
 import { hitsOf } from './pattern-match.ts';
+import { behindTrustDomain } from './witness.ts';
 
 export interface ClassifiedRequest {
   readonly view: RequestView;
@@ -89,6 +90,8 @@ function textOf(name: ClassLevel['name'], view: RequestView): string | undefined
   switch (name) {
     case 'principal':
       return view.principal;
+    case 'own':
+      return view.principal === undefined ? undefined : behindTrustDomain(view.principal);
     case 'sni':
       return view.sni;
     case 'method':

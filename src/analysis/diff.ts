@@ -7,19 +7,19 @@
  * `src/policy`; a disagreement is a bug and thrown.
  * @module
  */
-import { MeshError } from '../core/errors.ts';
 import { invariant } from '../core/invariant.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import type { PathNormalization } from '../istio/mesh-settings.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
-import { causeOf, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
+import { causeOf, CLOSED, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
 import { AtomTable } from './atom.ts';
+import { callFindings, type CallFindings } from './call-findings.ts';
 import type { Finding, FindingKind } from './finding.ts';
 import { destinationOf, hostOf, targetOf } from './finding-target.ts';
 import { joinClasses, mergeFindings } from './finding-merge.ts';
 import { hypotheticalSubjects, undeclaredSubjects } from './hypothetical-subjects.ts';
-import { walkJointly, type Change, type Walk, type WalkOptions } from './joint-walk.ts';
+import type { Change, Walk, WalkOptions } from './joint-walk.ts';
 import { LevelFactory } from './level.ts';
 import {
   bareProgram,
@@ -32,11 +32,11 @@ import {
 import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
 import { withNearest } from './nearest-policy.ts';
-import { reachabilityFindings } from './reachability.ts';
-import { describeRegion, formatRegion, regionsOf, type Region, type RegionText } from './region.ts';
-import { tokenObstacle } from './token-obstacles.ts';
-import { changesNotCompared, UndecidedList, type Undecided } from './undecided.ts';
-import { familiarPrincipals, witnessOf, type Witness, type WitnessFrame } from './witness.ts';
+import { droppedProgram, ownPrograms, TrustDomainChange } from './own-identity.ts';
+import { formatRegion, type Region, type RegionText } from './region.ts';
+import { changesNotCompared, combinationsNotCompared, UndecidedList, type Undecided } from './undecided.ts';
+import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
+import { behindTrustDomain, familiarPrincipals, witnessOf, type Witness, type WitnessFrame } from './witness.ts';
 
 export interface PolicyDiff {
   readonly findings: readonly Finding[];
@@ -87,13 +87,6 @@ interface Sides<T> {
   readonly after: T;
 }
 
-interface Walked {
-  readonly walk: Walk;
-  /** More classes than are listed. */
-  readonly cut: boolean;
-  readonly regions: readonly { readonly region: Region; readonly text: RegionText }[];
-}
-
 interface PortPair {
   readonly port: number;
   /** Not only a policy names it. */
@@ -115,8 +108,12 @@ class Comparison {
   readonly #principals: WitnessFrame['principals'];
   readonly #workloads: ReadonlySet<string> | undefined;
   readonly #sameOutcome: boolean;
+  readonly #atoms: AtomTable;
+  readonly #trustDomains: TrustDomainChange | undefined;
   readonly #findings: Finding[] = [];
   #cut = false;
+  /** Namespaces in which not all Pods that several selectors select are asked about. */
+  #incomplete: readonly string[] = [];
 
   constructor(before: MeshConfig, after: MeshConfig, options: DiffOptions) {
     const atoms = new AtomTable();
@@ -126,8 +123,11 @@ class Comparison {
     const foreign = before.settings.caTrustDomains.length + after.settings.caTrustDomains.length > 0;
     this.#normalization = stricter(before.settings.pathNormalization, after.settings.pathNormalization);
     const identities = options.identities ?? (foreign ? 'spiffe' : 'istio');
+    this.#trustDomains = TrustDomainChange.between(before.settings, after.settings);
     const trustDomains = [before, after].flatMap(({ settings }) => acceptedTrustDomains(settings));
-    this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains });
+    const { strangers = [] } = this.#trustDomains ?? {};
+    this.#atoms = atoms;
+    this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains, strangers });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
     this.#principals = familiarPrincipals(after);
     this.#workloads = options.workloads;
@@ -142,7 +142,9 @@ class Comparison {
         this.#compare({ name: subject.name, before: subject, after: subject });
       }
     }
-    this.#findings.push(...reachabilityFindings(this.#before, this.#after, this.#workloads));
+    const calls = this.#calls();
+    this.#findings.push(...calls.findings);
+    this.#cut ||= calls.cut;
     let states = 0;
     let walks = 0;
     for (const walked of this.#walks.values()) {
@@ -151,21 +153,40 @@ class Comparison {
     }
     return {
       findings: mergeFindings(this.#findings),
-      undecided: this.#undecided.with(changesNotCompared(this.#before.config, this.#after.config)),
+      undecided: this.#undecided.with([
+        ...changesNotCompared(this.#before.config, this.#after.config),
+        ...combinationsNotCompared(this.#incomplete),
+      ]),
       notes: modelNotes(this.#before.config, this.#after.config, {
         cut: this.#cut ? this.#regionsMax : undefined,
         narrowed: this.#factory.narrowed,
+        calls: calls.findings.length > 0,
         hypothetical: pairs.some(({ before, after }) => (before ?? after)?.declared === undefined),
       }),
       statistics: { workloads: pairs.length, walks, states },
     };
   }
 
+  #calls(): CallFindings {
+    return callFindings({
+      before: this.#before,
+      after: this.#after,
+      factory: this.#factory,
+      normalization: this.#normalization,
+      regionsMax: this.#regionsMax,
+      undecided: this.#undecided,
+      servers: this.#workloads,
+      strangers: this.#trustDomains?.strangers ?? [],
+    });
+  }
+
   #pairs(): readonly Pair[] {
     const all = [...new Set([...this.#before.names, ...this.#after.names])].sort();
     const names = this.#workloads === undefined ? all : all.filter((name) => this.#workloads?.has(name));
     if (all.length === 0) {
-      return hypotheticalSubjects([this.#before.config, this.#after.config]).map((subject) => ({
+      const { subjects, incomplete } = hypotheticalSubjects(this.#before.config, this.#after.config);
+      this.#incomplete = incomplete;
+      return subjects.map((subject) => ({
         name: `${subject.namespace}/${subject.name}`,
         before: subject,
         after: subject,
@@ -226,6 +247,52 @@ class Comparison {
     };
     this.#comparePrograms(ports, 'outcomes');
     if (this.#sameOutcome) this.#comparePrograms(ports, 'causes');
+    if (this.#trustDomains !== undefined) this.#compareOwn(ports, this.#trustDomains);
+  }
+
+  /** Callers whose trust domain is another on either side. */
+  #compareOwn(ports: Sides<PortSide>, change: TrustDomainChange): void {
+    const key = { before: keyOf(ports.before, 'outcomes'), after: keyOf(ports.after, 'outcomes') };
+    const programs = { before: programOf(ports.before, key.before), after: programOf(ports.after, key.after) };
+    const { traffic, setup, subject = ports.before.subject ?? NOBODY } = ports.after;
+    const names = `${traffic}\n${key.before}\n${key.after}`;
+    const walked = this.#known(`own ${names}`, () =>
+      this.#walk(
+        ownPrograms(programs, change, this.#atoms, (pair) => this.#differ(pair, traffic)),
+        { traffic },
+      ),
+    );
+    const dropped = this.#known(`dropped ${names}`, () =>
+      this.#walk({ before: droppedProgram(programs.before, change, this.#atoms), after: CLOSED }, { traffic }),
+    );
+    for (const reason of [walked, dropped]) {
+      if (typeof reason === 'string') this.#undecided.add(reason, targetOf(subject, setup.port));
+    }
+    if (typeof walked !== 'string') {
+      const found = walked.regions.map(({ region, text: { caller, ...rest } }) => {
+        const text = { caller: change.caller(caller), ...rest };
+        return this.#finding(ports, { region, text, walk: walked.walk, trustDomains: change });
+      });
+      this.#findings.push(...joinClasses(found, walked.cut));
+    }
+    const [lost] = typeof dropped === 'string' ? [] : dropped.regions;
+    if (lost === undefined || typeof dropped === 'string' || ports.after.subject?.injected !== true) return;
+    const text = { caller: `certificates of trust domain \`${change.before}\`, as issued before the change` };
+    const trustDomains = { before: change.before, after: change.before };
+    const finding = this.#finding(ports, { region: lost.region, text, walk: dropped.walk, trustDomains });
+    const { decision } = finding.before;
+    this.#findings.push({ ...finding, before: { decision, reason: 'the trust domain is accepted' } });
+  }
+
+  #differ(programs: ProgramPair, traffic: Traffic): boolean {
+    const walked = walkedRegions(programs, this.#factory, { traffic, regionsMax: 1 });
+    return typeof walked === 'string' || walked.regions.length > 0;
+  }
+
+  #known(key: string, walk: () => Walked | string): Walked | string {
+    const walked = this.#walks.get(key) ?? walk();
+    this.#walks.set(key, walked);
+    return walked;
   }
 
   #comparePrograms(ports: Sides<PortSide>, compare: 'outcomes' | 'causes'): void {
@@ -245,35 +312,39 @@ class Comparison {
       return;
     }
     const { walk, cut } = walked;
-    const found = walked.regions.map(({ region, text }) => this.#finding(ports, { region, text, walk }));
+    const found = walked.regions.map(({ region, text }) =>
+      this.#finding(ports, { region, text: this.#ofOthers(text), walk }),
+    );
     this.#findings.push(...joinClasses(found, cut));
   }
 
-  /** The walk, or why there is none. */
-  #walk({ before, after }: Sides<AccessProgram>, options: WalkOptions): Walked | string {
-    const obstacle = tokenObstacle(before, after);
-    if (obstacle !== undefined) return obstacle;
-    let walk: Walk;
-    try {
-      walk = walkJointly(before, after, this.#factory, options);
-    } catch (error) {
-      if (error instanceof MeshError && error.code === 'ERR_ANALYSIS_LIMIT') return error.message;
-      throw error;
-    }
-    const { regions, cut } = regionsOf(walk, this.#regionsMax);
-    this.#cut ||= cut;
-    return { walk, cut, regions: regions.map((region) => ({ region, text: describeRegion(region) })) };
+  #ofOthers(text: RegionText): RegionText {
+    if (this.#trustDomains === undefined || this.#trustDomains.strangers.length === 0) return text;
+    return { ...text, caller: this.#trustDomains.others(text['caller']) };
+  }
+
+  #walk(programs: ProgramPair, options: WalkOptions): Walked | string {
+    const walked = walkedRegions(programs, this.#factory, { ...options, regionsMax: this.#regionsMax });
+    this.#cut ||= typeof walked !== 'string' && walked.cut;
+    return walked;
   }
 
   #finding(
     ports: Sides<PortSide>,
-    found: { readonly region: Region; readonly text: RegionText; readonly walk: Walk },
+    found: {
+      readonly region: Region;
+      readonly text: RegionText;
+      readonly walk: Walk;
+      readonly trustDomains?: Sides<string>;
+    },
   ): Finding {
-    const { region, text, walk } = found;
+    const { region, text, walk, trustDomains } = found;
     const { traffic, setup, declared } = ports.after;
     const subject = ports.after.subject ?? ports.before.subject ?? NOBODY;
-    const witness = this.#witness(region, walk, { subject, port: setup.port, traffic });
-    const decisions = { before: decisionAt(ports.before, witness), after: decisionAt(ports.after, witness) };
+    const to = { subject, port: setup.port, traffic, ownTrustDomain: trustDomains?.after };
+    const witness = this.#witness(region, walk, to);
+    const was = trustDomains === undefined ? witness : ofTrustDomain(witness, trustDomains.before);
+    const decisions = { before: decisionAt(ports.before, was), after: decisionAt(ports.after, witness) };
     invariant(
       changeOf(decisions) === region.change,
       `the walk and the evaluator disagree about ${JSON.stringify(witness)}`,
@@ -295,15 +366,21 @@ class Comparison {
   #witness(
     region: Region,
     walk: Walk,
-    to: { readonly subject: Subject; readonly port: number; readonly traffic: Traffic },
+    to: {
+      readonly subject: Subject;
+      readonly port: number;
+      readonly traffic: Traffic;
+      readonly ownTrustDomain: string | undefined;
+    },
   ): Witness {
-    const { subject, port, traffic } = to;
+    const { subject, port, traffic, ownTrustDomain } = to;
     return witnessOf(region, walk, {
       destination: destinationOf(subject, port),
       traffic,
       pathNormalization: this.#normalization,
       host: hostOf(subject),
       principals: this.#principals,
+      ...(ownTrustDomain === undefined ? {} : { ownTrustDomain }),
     });
   }
 }
@@ -330,6 +407,12 @@ function programOf({ side, subject, selected, setup, traffic }: PortSide, key: s
 
 function decisionAt({ side, subject, setup, traffic }: PortSide, witness: Witness): SideDecision {
   return side.decide(subject, setup, traffic, witness);
+}
+
+/** The witness in the hands of a caller of the same name elsewhere. */
+function ofTrustDomain({ request, ...rest }: Witness, trustDomain: string): Witness {
+  const principal = `${trustDomain}/${behindTrustDomain(request.source?.principal ?? '')}`;
+  return { ...rest, request: { ...request, source: { ...request.source, principal } } };
 }
 
 const KINDS: Readonly<Record<Change, FindingKind>> = {

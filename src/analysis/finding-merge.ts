@@ -17,7 +17,7 @@ const ORDER: readonly Finding['kind'][] = [
 ];
 
 /** As many classes with the same causes are listed one by one. */
-const CLASSES_MAX = 3;
+export const CLASSES_MAX = 3;
 
 /** And of tokens that are refused, which are refused for one thing or another. */
 const REFUSED_MAX = 2;
@@ -114,9 +114,9 @@ export function isAtUndeclaredPorts({ targets }: Finding): boolean {
 }
 
 /** Findings about modes are one whatever the policies behind make of a plaintext caller. */
-function groupKey({ kind, summary, before, after }: Finding): string {
-  if (kind === 'mtls-weakened' || kind === 'mtls-strengthened') return `${kind}\n${summary}`;
-  return [kind, summary, causeKey(before), causeKey(after)].join('\n');
+function groupKey({ kind, summary, calls, before, after }: Finding): string {
+  if (calls === undefined && (kind === 'mtls-weakened' || kind === 'mtls-strengthened')) return `${kind}\n${summary}`;
+  return [kind, summary, causeKey(before), causeKey(after), ...(calls?.from ?? [])].join('\n');
 }
 
 /** Equal keys: the same policy, or the same circumstance, decides the same. */

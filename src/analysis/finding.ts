@@ -49,8 +49,19 @@ export interface Finding {
   readonly witness: AuthorizationRequest;
   /** How external authorizers have to answer for the witness to tell the sides apart. */
   readonly verdicts: Readonly<Record<string, 'allow' | 'deny'>>;
+  /** Of a finding about calls between declared workloads. */
+  readonly calls?: FindingCalls;
   /** How the witness's token travels and who signed it; absent where it has none. */
   readonly token?: WitnessToken;
   readonly before: SideDecision;
   readonly after: SideDecision;
+}
+
+export interface FindingCalls {
+  /** Who calls, `namespace/workload`; the first one sends the witness. With `classes`: each some of the targets. */
+  readonly from: readonly string[];
+  /** The name by which the witness is sent: `host:port`. */
+  readonly to: string;
+  /** Whom its certificate names on either side, as `td/ns/NAMESPACE/sa/ACCOUNT`; absent: no identity is shown. */
+  readonly as: { readonly before?: string; readonly after?: string };
 }

@@ -1,17 +1,22 @@
 /**
  * Workloads for configurations that declare none (a repository of policies alone): one for every set of labels that
- * some selector asks for, in every namespace that a policy lives in, and one without labels.
- *
- * Pods that carry the labels of several selectors at once are covered for pairs of selectors.
+ * some selector asks for, in every namespace that a policy lives in, and one without labels; and Pods that carry the
+ * labels of several selectors at once (`selector-combinations.ts`).
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
 import { policyAttaches, targetsOf } from '../policy/policy-attachment.ts';
 import type { MeshSide, Subject } from './mesh-side.ts';
+import { combinations, distinctLabels, type Labels, type SelectedChange } from './selector-combinations.ts';
 
-type Labels = Readonly<Record<string, string>>;
+export interface HypotheticalSubjects {
+  readonly subjects: readonly Subject[];
+  /** Namespaces in which more selectors can apply at once than are combined. */
+  readonly incomplete: readonly string[];
+}
 
-export function hypotheticalSubjects(configs: readonly MeshConfig[]): readonly Subject[] {
+export function hypotheticalSubjects(before: MeshConfig, after: MeshConfig): HypotheticalSubjects {
+  const configs = [before, after];
   const policies = configs.flatMap((config) => [
     ...config.authorizationPolicies,
     ...config.peerAuthentications,
@@ -20,13 +25,38 @@ export function hypotheticalSubjects(configs: readonly MeshConfig[]): readonly S
   const roots = new Set(configs.map(({ settings }) => settings.rootNamespace));
   const namespaces = new Set(policies.map(({ metadata }) => metadata.namespace));
   if ([...namespaces].every((namespace) => roots.has(namespace)) && policies.length > 0) namespaces.add('default');
+  const changes = changesOf(before, after);
   const subjects: Subject[] = [];
+  const incomplete: string[] = [];
   for (const namespace of [...namespaces].sort()) {
-    const near = policies.filter(({ metadata }) => metadata.namespace === namespace || roots.has(metadata.namespace));
-    const selectors = distinct(near.map(({ spec }) => spec.selector?.matchLabels ?? {}));
-    for (const labels of distinct([{}, ...selectors, ...pairsOf(selectors)])) subjects.push(subject(namespace, labels));
+    const near = changes.filter(
+      ({ policy: { metadata } }) => metadata.namespace === namespace || roots.has(metadata.namespace),
+    );
+    const found = combinations(near, roots);
+    if (found.isCut) incomplete.push(namespace);
+    const singles = near.map(({ policy: { spec } }) => spec.selector?.matchLabels ?? {});
+    for (const labels of distinctLabels([{}, ...singles, ...found.labels])) subjects.push(subject(namespace, labels));
   }
-  return subjects;
+  return { subjects, incomplete };
+}
+
+/** The policies of both sides, and whether the other side has an equal one; all of them where the settings differ. */
+function changesOf(before: MeshConfig, after: MeshConfig): readonly SelectedChange[] {
+  const all = JSON.stringify(before.settings) !== JSON.stringify(after.settings);
+  const [own, other] = [before, after].map(({ authorizationPolicies, peerAuthentications, requestAuthentications }) => [
+    ...[...authorizationPolicies, ...requestAuthentications].map((policy) => ({ policy, text: policyText(policy) })),
+    ...peerAuthentications.map((policy) => ({ policy, text: peerText(policy) })),
+  ]);
+  const against = (side: typeof own = [], there: typeof own = []): readonly SelectedChange[] => {
+    const texts = new Set(there.map(({ text }) => text));
+    return side.map(({ policy, text }) => ({ policy, changed: all || !texts.has(text) }));
+  };
+  return [...against(own, other), ...against(other, own)];
+}
+
+/** Of several that select a workload the oldest one counts: its age is part of it. */
+function peerText({ metadata, spec }: MeshConfig['peerAuthentications'][number]): string {
+  return JSON.stringify([metadata.namespace, metadata.name, metadata.creationTimestamp, spec]);
 }
 
 /** Stands for every namespace that has no policies of its own. */
@@ -89,22 +119,4 @@ function subject(namespace: string, labels: Labels): Subject {
     .join(',');
   const name = text === '' ? '*' : `[${text}]`;
   return { namespace, name, labels, injected: true, ports: [], serviceAccount: '' };
-}
-
-/** Beyond this many selectors their combinations are left out. */
-const SELECTORS_MAX = 20;
-
-function pairsOf(selectors: readonly Labels[]): readonly Labels[] {
-  if (selectors.length > SELECTORS_MAX) return [];
-  return selectors.flatMap((a, i) => selectors.slice(i + 1).flatMap((b) => (agree(a, b) ? [{ ...a, ...b }] : [])));
-}
-
-function agree(a: Labels, b: Labels): boolean {
-  return Object.keys(a).every((key) => !Object.hasOwn(b, key) || a[key] === b[key]);
-}
-
-function distinct(all: readonly Labels[]): readonly Labels[] {
-  const known = new Map<string, Labels>();
-  for (const labels of all) known.set(JSON.stringify(Object.entries(labels).sort()), labels);
-  return [...known.values()];
 }

@@ -20,6 +20,7 @@ import {
   HOST_TEXTS,
   ISTIO_IDENTITIES,
   METHOD_TEXTS,
+  OWN_IDENTITIES,
   pathTexts,
   SNI_TEXTS,
   SPIFFE_IDENTITIES,
@@ -61,9 +62,22 @@ export interface UniverseOptions {
    * them through on either side.
    */
   readonly trustDomains?: readonly string[];
+  /** Of those, the ones whose callers are compared elsewhere. */
+  readonly strangers?: readonly string[];
 }
 
-const ORDER: readonly string[] = ['verdict', 'principal', 'sni', 'method', 'path', 'host', 'token', 'claim', 'header'];
+const ORDER: readonly string[] = [
+  'verdict',
+  'principal',
+  'own',
+  'sni',
+  'method',
+  'path',
+  'host',
+  'token',
+  'claim',
+  'header',
+];
 const ABSENTABLE: ReadonlySet<string> = new Set(['principal', 'sni']);
 
 /** Caches tables of classes: workloads with the same values share them. */
@@ -118,11 +132,13 @@ export class LevelFactory {
 
   /** Identities that pass a handshake somewhere. */
   #members(values: readonly ValuePattern[], classes: readonly LevelClass[]): readonly LevelClass[] {
-    const accepted = (this.#options.trustDomains ?? [])
-      .map((domain) => values.findIndex(({ key }) => key === trustDomainKey(domain)))
-      .filter((index) => index >= 0);
+    const { trustDomains = [], strangers = [] } = this.#options;
+    const indicesOf = (domains: readonly string[]): readonly number[] =>
+      domains.map((domain) => values.findIndex(({ key }) => key === trustDomainKey(domain))).filter((i) => i >= 0);
+    const [accepted, excluded] = [indicesOf(trustDomains), indicesOf(strangers)];
     if (accepted.length === 0) return classes;
-    return classes.filter(({ hits }) => accepted.some((index) => hits[index] === 1));
+    const isOneOf = (indices: readonly number[], { hits }: LevelClass): boolean => indices.some((i) => hits[i] === 1);
+    return classes.filter((each) => isOneOf(accepted, each) && !isOneOf(excluded, each));
   }
 
   #single(name: Exclude<SingleAttribute, 'token'>, values: readonly ValuePattern[]): ClassTable<string> {
@@ -165,6 +181,7 @@ export class LevelFactory {
 const SPIFFE_STATES_MAX = 6000;
 
 const UNIVERSES: Readonly<Record<Exclude<SingleAttribute, 'principal' | 'path' | 'token'>, Universe>> = {
+  own: OWN_IDENTITIES,
   sni: SNI_TEXTS,
   method: METHOD_TEXTS,
   host: HOST_TEXTS,

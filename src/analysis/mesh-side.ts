@@ -20,6 +20,7 @@ import {
   AccessCompiler,
   causeOf,
   closedBy,
+  seesServerName,
   openTo,
   type AccessProgram,
   type PortSetup,
@@ -223,7 +224,7 @@ export class MeshSide {
     if (!subject.injected) return { decision: 'allow', reason: BARE };
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
     if (pipeline === undefined) return { decision: 'deny', reason: 'the port speaks HTTP: bytes are refused' };
-    return this.#handshake(subject, setup, witness) ?? this.#authorize(subject, setup.port, pipeline, witness);
+    return this.#handshake(subject, setup, witness) ?? this.#authorize(subject, setup, pipeline, witness);
   }
 
   #handshake(subject: Subject, setup: PortSetup, { request }: Witness): SideDecision | undefined {
@@ -242,11 +243,13 @@ export class MeshSide {
     return accepted ? undefined : { decision: 'deny', reason: 'the trust domain is not accepted' };
   }
 
-  #authorize(subject: Subject, port: number, pipeline: Traffic, { request, verdicts, token }: Witness): SideDecision {
+  #authorize(subject: Subject, setup: PortSetup, pipeline: Traffic, witness: Witness): SideDecision {
+    const { verdicts, token } = witness;
+    const request = seenBy(pipeline, setup, witness.request);
     this.#verdicts = verdicts;
-    const program = this.#evaluator(subject, port);
+    const program = this.#evaluator(subject, setup.port);
     const { request: http, ...connection } = request;
-    if (pipeline !== 'http' || http === undefined) return this.#decided(program.decide(connection));
+    if (http === undefined) return this.#decided(program.decide(connection));
     const { auth, ...bare } = http;
     const anonymous = { ...connection, request: bare };
     if (auth === undefined || token === undefined) return this.#decided(program.decide(anonymous));
@@ -288,6 +291,17 @@ export class MeshSide {
     return { by, at: { file, line, column } };
   }
 }
+
+/** What of a request the filters of a port look at. */
+function seenBy(pipeline: Traffic, setup: PortSetup, { request: http, connection, source, ...rest }: Asked): Asked {
+  const named = connection === undefined || !seesServerName(setup) ? rest : { ...rest, connection };
+  if (pipeline === 'http' && http !== undefined) return { ...named, ...(source && { source }), request: http };
+  // Only a request's headers make the original client another than the peer.
+  const { remoteIp: _, ...peer } = source ?? {};
+  return { ...named, source: peer };
+}
+
+type Asked = Witness['request'];
 
 function originsOf(config: MeshConfig): ReadonlyMap<string, ResourceOrigin> {
   const origins = new Map<string, ResourceOrigin>();

@@ -11,6 +11,8 @@ export interface RunFacts {
   /** Arbitrary SPIFFE IDs combined in too many ways. */
   readonly narrowed: boolean;
   readonly hypothetical: boolean;
+  /** Some finding is about calls of declared workloads. */
+  readonly calls: boolean;
 }
 
 export function modelNotes(before: MeshConfig, after: MeshConfig, facts: RunFacts): readonly string[] {
@@ -25,33 +27,30 @@ export function modelNotes(before: MeshConfig, after: MeshConfig, facts: RunFact
   if (keys.some((key) => key.startsWith('experimental.'))) {
     notes.push('dynamic metadata (`experimental.envoy.filters.…`) is opaque: it counts as absent');
   }
-  notes.push(...tokenNotes(before, after), ...identityChanges(before, after));
+  if ([before, after].some(asksForwarded)) {
+    notes.push(
+      '`x-forwarded-for` is asked for as a header and as the remote address: the two are taken for independent',
+    );
+  }
+  if (facts.calls && [before, after].some(({ sidecars }) => sidecars.some(({ spec }) => spec.egress !== undefined))) {
+    notes.push('calls: what the egress of a Sidecar hides from workloads counts as visible to them');
+  }
+  notes.push(...tokenNotes(before, after));
   if (facts.hypothetical) notes.push('no workload is declared: labels of selectors stand for workloads');
   if (facts.narrowed) notes.push("identities: only those of Istio's own shape are compared");
   if (facts.cut !== undefined) notes.push(`no more than ${facts.cut} classes are listed for one workload`);
   return notes;
 }
 
-/** Findings speak of identities; who has one is said here. */
-function identityChanges(before: MeshConfig, after: MeshConfig): readonly string[] {
-  const known = identitiesOf(before);
-  const changed = [...identitiesOf(after)].flatMap(([name, identity]) => {
-    const old = known.get(name);
-    return old === undefined || old === identity ? [] : [`${name} from ${old} to ${identity}`];
-  });
-  if (changed.length === 0) return [];
-  const more = changed.length > CHANGES_MAX ? ` and ${changed.length - CHANGES_MAX} more` : '';
-  const list = changed.slice(0, CHANGES_MAX).join('; ');
-  return [`workloads change their identity, and with it what they may call: ${list}${more}`];
-}
+const FORWARDED = 'request.headers[x-forwarded-for]';
 
-const CHANGES_MAX = 5;
-
-function identitiesOf({ settings, workloads }: MeshConfig): ReadonlyMap<string, string> {
-  return new Map(
-    workloads.map(({ namespace, name, serviceAccount, injected }) => [
-      `${namespace}/${name}`,
-      injected ? `\`${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}\`` : 'none (no sidecar)',
-    ]),
-  );
+function asksForwarded({ authorizationPolicies }: MeshConfig): boolean {
+  const rules = authorizationPolicies.flatMap(({ spec }) => spec.rules ?? []);
+  const keys = rules.flatMap(({ when = [] }) => when.map(({ key }) => key.toLowerCase()));
+  const asksAddress =
+    keys.includes('remote.ip') ||
+    rules.some(({ from = [] }) =>
+      from.some(({ source }) => source.remoteIpBlocks !== undefined || source.notRemoteIpBlocks !== undefined),
+    );
+  return asksAddress && keys.includes(FORWARDED);
 }

@@ -89,6 +89,7 @@ export function formatRegion(text: RegionText): string {
 
 const NAMES: Readonly<Record<string, string>> = {
   principal: 'caller',
+  own: 'caller',
   sni: 'SNI',
   token: 'request principal',
   'token.location': 'token in',
@@ -131,11 +132,14 @@ function describeClasses(level: ClassLevel, classes: readonly number[]): string 
   present.delete(absent);
   const listed = level.name === 'token.signer';
   if (inside.size === present.size && inside.size > 0 && !listed) {
-    return parts.length === 0 ? (level.name === 'principal' ? 'any caller with an identity' : 'any') : 'any';
+    return parts.length === 0 ? (level.name === 'principal' ? ANY_IDENTITY : 'any') : 'any';
   }
   if (inside.size > 0) parts.push(describePresent(level, inside, present));
   return parts.join(' or ');
 }
+
+/** Every caller but those in plaintext. */
+export const ANY_IDENTITY = 'any caller with an identity';
 
 interface Term {
   readonly label: string;
@@ -151,7 +155,7 @@ function describePresent(level: ClassLevel, inside: ReadonlySet<number>, present
   if (direct.left.size === 0) return direct.labels.join(' or ');
   const outside = difference(present, inside);
   const inverse = cover(terms, outside);
-  const any = level.name === 'principal' ? 'any identity' : 'any';
+  const any = level.name === 'principal' || level.name === 'own' ? 'any identity' : 'any';
   if (inverse.left.size === 0) return `${any} except ${inverse.labels.join(' or ')}`;
   const [only] = outside;
   if (outside.size === 1 && only !== undefined) {

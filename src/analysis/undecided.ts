@@ -46,7 +46,28 @@ export function changesNotCompared(before: MeshConfig, after: MeshConfig): reado
       `path normalization changes from ${modes[0]} to ${modes[1]}: only paths that both leave alone are compared`,
     );
   }
+  const [old, now] = [before, after].map((config) => JSON.stringify(config.sidecars.map(outOfModel)));
+  if (old !== now) {
+    reasons.push('Sidecar changes: what its egress lets workloads call, and how its ingress ends TLS, is not compared');
+  }
   return reasons.map((reason) => ({ reason, targets: [] }));
+}
+
+/** What of a Sidecar decides about calls and is in nobody's model here; nothing where it says none of that. */
+function outOfModel({ metadata, spec }: MeshConfig['sidecars'][number]): unknown {
+  const { workloadSelector, egress, outboundTrafficPolicy, ingress = [] } = spec;
+  const ends = ingress.map(({ tls, defaultEndpoint }) => [tls, defaultEndpoint]);
+  if (egress === undefined && outboundTrafficPolicy === undefined && ends.flat().every((each) => each === undefined))
+    return undefined;
+  return [metadata.namespace, workloadSelector, egress, outboundTrafficPolicy, ends];
+}
+
+/** @param namespaces in which more selectors can apply at once than were combined */
+export function combinationsNotCompared(namespaces: readonly string[]): readonly Undecided[] {
+  if (namespaces.length === 0) return [];
+  const names = namespaces.map((name) => `\`${name}\``).join(', ');
+  const reason = `no workload is declared, and too many selectors can apply at once in namespace ${names}: not all of their combinations are compared`;
+  return [{ reason, targets: [] }];
 }
 
 const PATH_KEY = ':path';

@@ -176,6 +176,9 @@ export const ISTIO_IDENTITIES: Universe = {
   accepts: (state) => (state === ISTIO_END ? 2 : 0),
 };
 
+/** `ns/NAMESPACE/sa/ACCOUNT`: the same, behind the trust domain. */
+export const OWN_IDENTITIES: Universe = { ...ISTIO_IDENTITIES, name: 'own identity', start: 2 };
+
 /** SPIFFE-ID §2: trust domain, then segments that are neither empty nor `.` nor `..`. */
 function spiffeNext(state: number, kind: number): number {
   // 0 nothing, 1 trust domain, 2 after a slash, 3 `.`, 4 `..`, 5 within a segment

@@ -31,7 +31,9 @@ export interface WitnessFrame {
   /** Host header where nothing depends on it. */
   readonly host: string;
   /** Identities to choose from first; the set has them all, the list a few, and one is there in any mesh. */
-  readonly principals: { readonly all: ReadonlySet<string>; readonly few: readonly string[]; readonly one: string };
+  readonly principals: { readonly all: ReadonlySet<string>; readonly few: readonly string[]; readonly one?: string };
+  /** Callers are of this trust domain, the mesh's own. */
+  readonly ownTrustDomain?: string;
 }
 
 /** As many identities are tried where a class is not one identity. */
@@ -116,6 +118,7 @@ class Draft {
   #candidates(level: ClassLevel): readonly string[] {
     if (level.name === 'method') return METHODS;
     if (level.name === 'principal') return this.#frame.principals.few;
+    if (level.name === 'own') return this.#frame.principals.few.map((principal) => behindTrustDomain(principal));
     return level.name === 'host' ? [this.#frame.host] : [];
   }
 
@@ -134,11 +137,9 @@ class Draft {
     const { destination, traffic } = this.#frame;
     const text = (name: string): string | undefined => this.#texts.get(name);
     const [ip, remoteIp] = [text('source.ip'), text('remote.ip')];
+    const principal = this.#principal();
     const destinationIp = text('destination.ip');
     const sni = text('sni');
-    // A request shows a server name only where mutual TLS was spoken.
-    const principal =
-      text('principal') ?? (sni !== undefined && traffic === 'http' ? this.#frame.principals.one : undefined);
     return {
       request: {
         destination: { ...destination, ...(destinationIp === undefined ? {} : { ip: destinationIp }) },
@@ -153,6 +154,17 @@ class Draft {
       verdicts: this.#verdicts,
       ...(this.#token === undefined ? {} : { token: this.#token.carried }),
     };
+  }
+
+  #principal(): string | undefined {
+    const { ownTrustDomain, principals, traffic } = this.#frame;
+    if (ownTrustDomain === undefined) {
+      // A request shows a server name only where mutual TLS was spoken.
+      const some = traffic === 'http' && this.#texts.has('sni') ? principals.one : undefined;
+      return this.#texts.get('principal') ?? some;
+    }
+    const [known = `${ownTrustDomain}/ns/default/sa/default`] = principals.few;
+    return `${ownTrustDomain}/${this.#texts.get('own') ?? behindTrustDomain(known)}`;
   }
 
   #http(): HttpAttributes {
@@ -178,6 +190,10 @@ class Draft {
       ...(this.#token === undefined ? {} : { auth: { claims } }),
     };
   }
+}
+
+export function behindTrustDomain(principal: string): string {
+  return principal.slice(principal.indexOf('/') + 1);
 }
 
 /** `scope` and its like are split at blanks, so that a list is needed where a text has one. */

@@ -1,9 +1,10 @@
 /**
  * Witnesses of a policy diff sent over real mutual TLS, before and after the change.
  *
- * The caller is a workload made for the occasion with the witness's identity. DestinationRules are left out: what the
- * server lets in is asked, not what some client would send. Tokens are signed with keys made for the occasion. Witnesses
- * that need an address or a server name of their own cannot be sent and say so.
+ * Findings about calls are sent by who calls (`call-replay.ts`). For all others the caller is a workload made for the
+ * occasion with the witness's identity. DestinationRules are left out there: what the server lets in is asked, not what
+ * some client would send. Tokens are signed with keys made for the occasion. Witnesses that need an address or a server
+ * name of their own cannot be sent and say so.
  * @module
  */
 import type { DiffFinding as Finding } from '../analysis/index.ts';
@@ -12,6 +13,7 @@ import type { MeshConfig, Workload } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
 import { inboundPorts } from '../policy/index.ts';
 import type { Caller } from '../sim/index.ts';
+import { replayCalls } from './call-replay.ts';
 import type { Replay } from './render/diff-report.ts';
 import { ReplayTokens } from './replay-tokens.ts';
 
@@ -21,12 +23,22 @@ export async function replayFindings(
   before: MeshConfig,
   after: MeshConfig,
 ): Promise<readonly Replay[]> {
-  const callers = callersOf(findings, after.settings.trustDomain);
   const tokens = await ReplayTokens.for(findings);
-  await using meshBefore = await Mesh.start({ config: withCallers(tokens.replaced(before), callers) });
-  await using meshAfter = await Mesh.start({ config: withCallers(tokens.replaced(after), callers) });
+  const [one, two] = [tokens.replaced(before), tokens.replaced(after)];
+  const calls = await replayCalls(findings, { before: one, after: two, tokens });
+  const callers = callersOf(
+    findings.filter((finding) => !calls.has(finding)),
+    after.settings.trustDomain,
+  );
+  await using meshBefore = await Mesh.start({ config: withCallers(one, callers) });
+  await using meshAfter = await Mesh.start({ config: withCallers(two, callers) });
   const replays: Replay[] = [];
   for (const finding of findings) {
+    const call = calls.get(finding);
+    if (call !== undefined) {
+      replays.push(call);
+      continue;
+    }
     const skipped = obstacle(finding, callers, [before, after]);
     if (skipped !== undefined) {
       replays.push({ before: '', after: '', skipped });
@@ -73,12 +85,11 @@ function withCallers(config: MeshConfig, callers: Callers): MeshConfig {
 }
 
 function obstacle(
-  { witness, verdicts, kind, token }: Finding,
+  { witness, verdicts, token }: Finding,
   callers: Callers,
   configs: readonly MeshConfig[],
 ): string | undefined {
   const { source, destination, request, connection } = witness;
-  if (kind === 'now-reachable' || kind === 'now-unreachable') return 'reachability is predicted only';
   if (request === undefined) return 'a raw connection';
   if (destination.workload === undefined) return 'the workload is not declared';
   if (source?.ip !== undefined || source?.remoteIp !== undefined || destination.ip !== undefined)

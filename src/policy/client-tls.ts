@@ -143,6 +143,7 @@ class ClientTlsCompiler {
 
   cluster(question: Omit<ClientTlsQuestion, 'endpoint'>): ClusterTls {
     const { from, service, port, subset } = question;
+    if (service.passthrough === true) return { perEndpoint: false, tls: PASSED_THROUGH };
     const rule = this.#rules.lookup(from, service);
     const found = rule === undefined ? {} : { rule };
     if (subset !== undefined && !(rule?.subsets.has(subset) ?? false)) {
@@ -331,6 +332,12 @@ function credentialOf(tls: ClientTlsSettings): ClientCredential | undefined {
   if (credentialName !== '') return { kind: 'credential', name: credentialName };
   return { kind: 'file', certificate: clientCertificate, privateKey };
 }
+
+const PASSED_THROUGH: PlaintextClient = {
+  mode: 'plaintext',
+  determinedBy: 'auto',
+  reason: "PassthroughCluster: the service is hidden from the caller's sidecar",
+};
 
 function plaintext(determinedBy: PolicyRef | 'auto', reason: string): PlaintextClient {
   return { mode: 'plaintext', determinedBy, reason };

@@ -28,6 +28,8 @@ export interface RegisteredService {
   /** `*`, `.`, `~` or namespaces. */
   readonly exportTo: readonly string[];
   readonly createdMs: number;
+  /** The caller's sidecar does not know it: what it is called at is passed through as it is, whatever rules say. */
+  readonly passthrough?: boolean;
   /** SPIFFE IDs and other names the service's certificates may carry, sorted; trust-domain aliases not yet added. */
   identities(): readonly string[];
   /** Endpoints on a service port; empty for a port the service does not have. */
@@ -39,6 +41,17 @@ export function isVisible(service: RegisteredService, namespace: string): boolea
   const { exportTo } = service;
   if (exportTo.includes('*') || exportTo.includes(namespace)) return true;
   return exportTo.includes('.') && service.namespace === namespace;
+}
+
+/** What ALLOW_ANY makes of a Service that is hidden from the caller's sidecar: calls to its address, in plaintext. */
+export function passedThrough(service: RegisteredService, port: number): RegisteredService {
+  return {
+    ...service,
+    ports: [{ name: '', number: port, protocol: 'auto' }],
+    location: 'MESH_EXTERNAL',
+    passthrough: true,
+    identities: () => [],
+  };
 }
 
 export function registeredPort(service: RegisteredService, port: number): RegisteredPort | undefined {

@@ -39,6 +39,8 @@ export interface ServiceRegistry {
    * FQDN, or a name under a ServiceEntry's wildcard. Nothing where no service visible to the caller has that name.
    */
   resolve(host: string, namespace: string): RegisteredService | undefined;
+  /** The Service of that name that `exportTo` hides from a namespace: the cluster's DNS knows it, sidecars there do not. */
+  hidden(host: string, namespace: string): RegisteredService | undefined;
   /** The Pods behind an endpoint, found through its address where it is not itself a workload. */
   targets(endpoint: Endpoint): readonly EndpointTarget[];
 }
@@ -70,9 +72,15 @@ export function compileServiceRegistry(config: MeshConfig, options: ServiceRegis
     return wildcard === undefined ? undefined : preferred(wildcard, namespace);
   };
 
+  const hidden = (host: string, namespace: string): RegisteredService | undefined =>
+    spellings(host, namespace, config.settings.clusterDomain)
+      .flatMap((name) => exact.get(name) ?? [])
+      .find((service) => service.source.kind === 'Service' && !isVisible(service, namespace));
+
   return {
     services,
     resolve,
+    hidden,
     targets(endpoint) {
       const { workload, address, port, namespace } = endpoint;
       if (workload !== undefined) return [{ workload, port }];

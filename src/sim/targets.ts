@@ -4,7 +4,7 @@
  */
 import { didYouMean, MeshError, type PeerRef, type ServiceRef } from '../core/index.ts';
 import type { Workload } from '../istio/index.ts';
-import type { CompiledMesh, Endpoint, RegisteredService } from '../policy/index.ts';
+import { passedThrough, type CompiledMesh, type Endpoint, type RegisteredService } from '../policy/index.ts';
 import { OUTSIDE_NAMESPACE, outsideEndpoint, OutsidePlaces, passthroughService } from './outside.ts';
 import { parseWorkloadTarget } from './request.ts';
 
@@ -151,6 +151,10 @@ export class TargetIndex {
   #byHost(host: string, port: number | undefined, fromNamespace: string): Target | NoTarget {
     const service = this.#compiled.registry.resolve(host, fromNamespace);
     if (service === undefined) return this.#unregistered(host, port, fromNamespace);
+    return this.#byService(service, host, port);
+  }
+
+  #byService(service: RegisteredService, host: string, port: number | undefined): Target | NoTarget {
     const servicePort = port ?? (service.ports.some(({ number }) => number === 80) ? 80 : service.ports[0]?.number);
     if (servicePort === undefined || !service.ports.some(({ number }) => number === servicePort)) {
       return { kind: 'unknown-host', detail: `service ${service.host} has no port ${port}` };
@@ -192,6 +196,11 @@ export class TargetIndex {
       detail: `no service \`${host}\` is visible from namespace ${fromNamespace}`,
     } as const;
     if (this.#compiled.config.settings.outboundTrafficPolicy === 'REGISTRY_ONLY') return unknown;
+    const hidden = this.#compiled.registry.hidden(host, fromNamespace);
+    if (hidden !== undefined) {
+      const target = this.#byService(hidden, host, port);
+      return 'kind' in target ? unknown : { ...target, service: passedThrough(hidden, target.servicePort) };
+    }
     const workload = this.#outside.find(host, servicePort);
     if (workload === undefined) return unknown;
     const endpoint = outsideEndpoint(OUTSIDE_NAMESPACE, host, servicePort);

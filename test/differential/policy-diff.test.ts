@@ -59,7 +59,8 @@ function realistic(asked: AuthorizationRequest): AuthorizationRequest {
   const ip = source?.ip ?? '10.0.0.5';
   return {
     destination: { namespace: 'foo', workload: 'httpbin', port: destination.port, ip: destination.ip ?? '10.0.0.9' },
-    source: { ...source, ip, remoteIp: source?.remoteIp ?? ip },
+    // Only a request's headers make the original client another than the peer.
+    source: { ...source, ip, remoteIp: (http === undefined ? undefined : source?.remoteIp) ?? ip },
     ...(connection === undefined || (source?.principal === undefined && http !== undefined) ? {} : { connection }),
     ...(http === undefined
       ? {}

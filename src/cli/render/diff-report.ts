@@ -152,9 +152,10 @@ export function classText({ summary, traffic }: Finding): string {
 
 /** The request that shows it, with what external authorizers have to say to it. */
 export function witnessText(finding: Finding): string {
-  const { witness, requests, classes } = finding;
+  const { witness, requests, classes, calls } = finding;
   const shown = classes === undefined ? withoutAddresses(witness, requests) : witness;
-  return `${requestText(shown)}${tokenText(finding)}${verdictText(finding)}`;
+  const call = calls === undefined ? '' : `, sent by ${calls.from[0] ?? ''} to ${calls.to}`;
+  return `${requestText(shown)}${tokenText(finding)}${call}${verdictText(finding)}`;
 }
 
 /** A witness has an address wherever some rule asks for one; where it makes no difference it is left out. */

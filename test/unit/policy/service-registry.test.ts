@@ -29,6 +29,15 @@ describe('resolving a host', () => {
     expect(nameOf(cfg, host, from)).toBe(expected);
   });
 
+  it('knows a Service that `exportTo` hides as hidden, and nothing else', () => {
+    const metadata = { ...meta('foo/httpbin'), annotations: { 'networking.istio.io/exportTo': '.' } };
+    const registry = compileServiceRegistry(config({ services: [service('foo/httpbin', { metadata })] }));
+    expect(registry.resolve('httpbin.foo', 'bar')).toBeUndefined();
+    expect(registry.hidden('httpbin.foo', 'bar')?.host).toBe('httpbin.foo.svc.cluster.local');
+    expect(registry.hidden('httpbin', 'bar')).toBeUndefined();
+    expect(registry.hidden('httpbin', 'foo')).toBeUndefined();
+  });
+
   it('finds ServiceEntry hosts, exact before the longest wildcard', () => {
     const entry = (id: string, host: string) => serviceEntry(id, { hosts: [host], ports: [http], resolution: 'NONE' });
     const entries = config({
