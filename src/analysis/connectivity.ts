@@ -36,6 +36,8 @@ export interface Permissiveness {
   readonly port: number;
   /** Share of the finite class space that is let in: 0 nobody, 1 anybody. */
   readonly share: number;
+  /** The share in the baseline, in the same classes; absent where the workload was not there. */
+  readonly was?: number;
 }
 
 /** Callers without a sidecar and without an identity. */
@@ -112,13 +114,15 @@ export function blastRadius(
   if (!(hopsMax >= 1)) throw new MeshError('ERR_REQUEST_INVALID', 'the number of hops is at least 1');
   const next = new Map<string, Set<string>>();
   for (const { from, to } of connectivityMap(config)) next.set(from, (next.get(from) ?? new Set()).add(to));
+  // Nobody has to show an identity: whoever has one may do all that a caller without one may.
+  const open = next.get(OUTSIDE) ?? new Set<string>();
   const found = new Map<string, Hop>();
   let frontier: readonly Hop[] = [{ workload: stolen, hops: 0, path: [stolen] }];
   while (frontier.length > 0) {
     frontier = frontier.flatMap(({ workload, hops, path }) =>
       hops >= hopsMax
         ? []
-        : [...(next.get(workload) ?? [])].flatMap((to) => {
+        : [...new Set([...(next.get(workload) ?? []), ...open])].flatMap((to) => {
             if (to === stolen || found.has(to)) return [];
             const hop: Hop = { workload: to, hops: hops + 1, path: [...path, to] };
             found.set(to, hop);
@@ -129,14 +133,26 @@ export function blastRadius(
   return [...found.values()];
 }
 
-/** How open every declared port is. Classes weigh the same within their attribute. */
-export function permissiveness(config: MeshConfig): readonly Permissiveness[] {
+/**
+ * How open every declared port is. Classes weigh the same within their attribute; which there are hangs on what the
+ * policies ask for, so that a share alone says little about another configuration's. With a `baseline` both are measured
+ * in the same classes: a port that lets in all it did and more has no smaller share.
+ */
+export function permissiveness(config: MeshConfig, baseline?: MeshConfig): readonly Permissiveness[] {
   const map = new AccessMap(config);
-  return map.declaredPorts().map((access) => ({
-    to: nameOf(access.subject),
-    port: access.setup.port === OTHER_PORT ? 0 : access.setup.port,
-    share: shareOf(map.allowed(access)),
-  }));
+  const old = baseline === undefined ? undefined : new AccessMap(baseline, map);
+  return map.declaredPorts().map((access) => {
+    const to = nameOf(access.subject);
+    const { port } = access.setup;
+    const place = { to, port: port === OTHER_PORT ? 0 : port };
+    if (old?.side.subject(to) === undefined) return { ...place, share: shareOf(map.allowed(access)) };
+    const was = old.port({ to, port, traffic: access.traffic });
+    return {
+      ...place,
+      share: shareOf(map.allowedBeside(access, was.program)),
+      was: shareOf(old.allowedBeside(was, access.program)),
+    };
+  });
 }
 
 function shareOf({ root, levels }: Walk): number {

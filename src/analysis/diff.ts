@@ -31,6 +31,7 @@ import {
 } from './mesh-side.ts';
 import { modeFindings } from './mode-findings.ts';
 import { modelNotes } from './model-notes.ts';
+import { withNearest } from './nearest-policy.ts';
 import { droppedProgram, ownPrograms, TrustDomainChange } from './own-identity.ts';
 import { formatRegion, type Region, type RegionText } from './region.ts';
 import { changesNotCompared, combinationsNotCompared, UndecidedList, type Undecided } from './undecided.ts';
@@ -88,6 +89,8 @@ interface Sides<T> {
 
 interface PortPair {
   readonly port: number;
+  /** Not only a policy names it. */
+  readonly declared: boolean;
   readonly before: ProtocolClass;
   readonly after: ProtocolClass;
 }
@@ -221,10 +224,12 @@ class Comparison {
       ...selected.before.portsNamed,
       ...selected.after.portsNamed,
     ]);
+    const isDeclared = (port: number): boolean => sides.before?.has(port) === true || sides.after?.has(port) === true;
     return [...numbers]
-      .sort((a, b) => rankPort(a) - rankPort(b))
+      .sort((a, b) => rankPort(a, isDeclared(a)) - rankPort(b, isDeclared(b)))
       .map((port) => ({
         port,
+        declared: isDeclared(port),
         before: sides.before?.get(port) ?? 'unknown',
         after: sides.after?.get(port) ?? 'unknown',
       }));
@@ -235,9 +240,10 @@ class Comparison {
       before: this.#before.setup(before ?? NOBODY, port.port, port.before),
       after: this.#after.setup(after ?? NOBODY, port.port, port.after),
     };
+    const both = { traffic, declared: port.declared };
     const ports = {
-      before: { side: this.#before, subject: before, selected: selected.before, setup: setups.before, traffic },
-      after: { side: this.#after, subject: after, selected: selected.after, setup: setups.after, traffic },
+      before: { side: this.#before, subject: before, selected: selected.before, setup: setups.before, ...both },
+      after: { side: this.#after, subject: after, selected: selected.after, setup: setups.after, ...both },
     };
     this.#comparePrograms(ports, 'outcomes');
     if (this.#sameOutcome) this.#comparePrograms(ports, 'causes');
@@ -333,7 +339,7 @@ class Comparison {
     },
   ): Finding {
     const { region, text, walk, trustDomains } = found;
-    const { traffic, setup } = ports.after;
+    const { traffic, setup, declared } = ports.after;
     const subject = ports.after.subject ?? ports.before.subject ?? NOBODY;
     const to = { subject, port: setup.port, traffic, ownTrustDomain: trustDomains?.after };
     const witness = this.#witness(region, walk, to);
@@ -345,14 +351,15 @@ class Comparison {
     );
     return {
       kind: KINDS[region.change],
-      targets: [targetOf(subject, setup.port)],
+      targets: [targetOf(subject, setup.port, declared)],
       summary: formatRegion(text),
       requests: text,
       traffic,
       witness: witness.request,
       verdicts: witness.verdicts,
       ...(witness.token === undefined ? {} : { token: witness.token }),
-      ...decisions,
+      before: withNearest(decisions.before, decisions.after, this.#before, ports.before.selected.policies),
+      after: withNearest(decisions.after, decisions.before, this.#after, ports.after.selected.policies),
     };
   }
 
@@ -385,6 +392,8 @@ interface PortSide {
   readonly selected: SelectedPolicies;
   readonly setup: PortSetup;
   readonly traffic: Traffic;
+  /** Whether something declares the port, on either side. */
+  readonly declared: boolean;
 }
 
 function keyOf({ side, subject, selected, setup, traffic }: PortSide, compare: 'outcomes' | 'causes'): string {
@@ -423,9 +432,12 @@ const NONE: SelectedPolicies = { policies: [], key: '', portsNamed: new Set() };
 const NOBODY: Subject = { namespace: '', name: '', labels: {}, injected: false, ports: [], serviceAccount: '' };
 
 /** Declared ports first: they make the better witness. */
-function rankPort(port: number): number {
-  return port === OTHER_PORT ? Number.MAX_SAFE_INTEGER : port;
+function rankPort(port: number, declared: boolean): number {
+  if (port === OTHER_PORT) return Number.MAX_SAFE_INTEGER;
+  return declared ? port : port + PORTS_MAX;
 }
+
+const PORTS_MAX = 65_536;
 
 const NORMALIZATIONS: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
 

@@ -100,7 +100,17 @@ export function mergeFindings(findings: readonly Finding[]): readonly Finding[] 
     const declared = [...targets.values()].filter((target) => !target.hypothetical);
     return { ...first, traffic, targets: declared.length > 0 ? declared : [...targets.values()] };
   });
-  return merged.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
+  return merged.sort(
+    (a, b) =>
+      ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind) || Number(isAtUndeclaredPorts(a)) - Number(isAtUndeclaredPorts(b)),
+  );
+}
+
+/** Nothing that is declared listens there: true, and rarely what a reviewer looks for. */
+export function isAtUndeclaredPorts({ targets }: Finding): boolean {
+  return targets.every(
+    ({ ports, undeclared, hypothetical }) => !hypothetical && ports.length === (undeclared?.length ?? 0),
+  );
 }
 
 /** Findings about modes are one whatever the policies behind make of a plaintext caller. */
@@ -109,7 +119,8 @@ function groupKey({ kind, summary, calls, before, after }: Finding): string {
   return [kind, summary, causeKey(before), causeKey(after), ...(calls?.from ?? [])].join('\n');
 }
 
-function causeKey({ decision, reason, by }: SideDecision): string {
+/** Equal keys: the same policy, or the same circumstance, decides the same. */
+export function causeKey({ decision, reason, by }: SideDecision): string {
   return `${decision} ${reason} ${by === undefined ? '' : `${by.kind}/${by.namespace}/${by.name}#${by.rule ?? ''}`}`;
 }
 
@@ -121,5 +132,7 @@ function addTarget(targets: Map<string, FindingTarget>, target: FindingTarget): 
     return;
   }
   const ports = [...new Set([...known.ports, ...target.ports])].sort((a, b) => a - b);
-  targets.set(key, { ...known, ports, otherPorts: known.otherPorts || target.otherPorts });
+  const undeclared = [...new Set([...(known.undeclared ?? []), ...(target.undeclared ?? [])])].sort((a, b) => a - b);
+  const otherPorts = known.otherPorts || target.otherPorts;
+  targets.set(key, { ...known, ports, ...(undeclared.length === 0 ? {} : { undeclared }), otherPorts });
 }

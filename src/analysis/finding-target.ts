@@ -6,13 +6,17 @@ import type { DestinationAttributes } from '../policy/request.ts';
 import type { FindingTarget } from './finding.ts';
 import { OTHER_PORT, type Subject } from './mesh-side.ts';
 
-/** @param port of the workload, or `OTHER_PORT` */
-export function targetOf({ namespace, name, declared }: Subject, port: number): FindingTarget {
+/**
+ * @param port of the workload, or `OTHER_PORT`
+ * @param known whether something declares the port
+ */
+export function targetOf({ namespace, name, declared }: Subject, port: number, known: boolean = true): FindingTarget {
   const otherPorts = port === OTHER_PORT;
   return {
     namespace,
     workload: name,
     ports: otherPorts ? [] : [port],
+    ...(otherPorts || known ? {} : { undeclared: [port] }),
     otherPorts,
     hypothetical: declared === undefined,
   };

@@ -23,6 +23,8 @@ export interface FindingTarget {
   readonly workload: string;
   /** Workload ports; empty where every port is meant. */
   readonly ports: readonly number[];
+  /** Those of `ports` that policies name and nothing declares. */
+  readonly undeclared?: readonly number[];
   /** Every port that nothing declares or names is meant, too. */
   readonly otherPorts: boolean;
   /** No workload of that kind is declared: it stands for any with the labels that a selector asks for. */

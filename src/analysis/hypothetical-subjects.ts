@@ -5,7 +5,7 @@
  * @module
  */
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import { policyAttaches } from '../policy/policy-attachment.ts';
+import { policyAttaches, targetsOf } from '../policy/policy-attachment.ts';
 import type { MeshSide, Subject } from './mesh-side.ts';
 import { combinations, distinctLabels, type Labels, type SelectedChange } from './selector-combinations.ts';
 
@@ -60,11 +60,12 @@ function peerText({ metadata, spec }: MeshConfig['peerAuthentications'][number])
 }
 
 /** Stands for every namespace that has no policies of its own. */
-const ANOTHER_NAMESPACE = 'another-namespace';
+export const ANOTHER_NAMESPACE = 'another-namespace';
 
 /**
  * Beside declared workloads: what a policy that was added, removed or changed selects although nothing declared has
- * those labels there. A policy of the root namespace reaches into namespaces that nobody has declared yet.
+ * those labels there. A policy without a selector guards whatever is deployed into its namespace next, and one of the root
+ * namespace reaches into namespaces that nobody has declared yet.
  */
 export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly Subject[] {
   const known = [before, after].map((side) => new Set(policiesOf(side).map(policyText)));
@@ -75,7 +76,12 @@ export function undeclaredSubjects(before: MeshSide, after: MeshSide): readonly 
       if (known[1 - i]?.has(policyText(policy)) === true) continue;
       const { metadata, spec } = policy;
       const root = metadata.namespace === side.config.settings.rootNamespace;
-      if (!root && (isAuthorization(policy) ? !unselected.has(policy) : attachesToSome(policy, side))) continue;
+      if (
+        !root &&
+        !guardsTheNamespace(policy) &&
+        (isAuthorization(policy) ? !unselected.has(policy) : attachesToSome(policy, side))
+      )
+        continue;
       const made = subject(root ? ANOTHER_NAMESPACE : metadata.namespace, spec.selector?.matchLabels ?? {});
       subjects.set(`${made.namespace}/${made.name}`, made);
     }
@@ -91,6 +97,12 @@ function policiesOf({ config }: MeshSide): readonly SelectingPolicy[] {
 
 function isAuthorization(policy: SelectingPolicy): policy is MeshConfig['authorizationPolicies'][number] {
   return policy.kind === 'AuthorizationPolicy';
+}
+
+/** Declared workloads may all have policies of their own, and the next one none. */
+function guardsTheNamespace(policy: SelectingPolicy): boolean {
+  const labels = Object.keys(policy.spec.selector?.matchLabels ?? {});
+  return isAuthorization(policy) && labels.length === 0 && targetsOf(policy).length === 0;
 }
 
 function attachesToSome(policy: SelectingPolicy, { config }: MeshSide): boolean {

@@ -28,6 +28,7 @@ import {
   type Traffic,
 } from './access-program.ts';
 import type { AtomTable } from './atom.ts';
+import type { UnmatchedPolicies } from './nearest-policy.ts';
 import { TokenPolicies, type TokenRules } from './token-rules.ts';
 import { verdictOnToken } from './token-verdict.ts';
 import type { Witness } from './witness.ts';
@@ -44,6 +45,8 @@ export interface SideDecision {
   readonly reason: string;
   readonly by?: PolicyRef;
   readonly at?: SourcePosition;
+  /** Where no ALLOW policy matched: where to look. */
+  readonly unmatched?: UnmatchedPolicies;
 }
 
 export interface SelectedPolicies {

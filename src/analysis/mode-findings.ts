@@ -39,7 +39,14 @@ export function modeFindings(before: Server, after: Server, port: number): reado
   };
   const decide = (side: MeshSide, subject: Subject): SideDecision => {
     const protocol = side.ports(subject).get(port) ?? 'unknown';
-    return side.decide(subject, side.setup(subject, port, protocol), 'http', witness);
+    const setup = side.setup(subject, port, protocol);
+    const { decision, reason } = side.decide(subject, setup, 'http', witness);
+    if (!subject.injected) return { decision, reason };
+    // The mode is what changed: what sets it is named, and not what decides about the witness behind it.
+    const words = setup.mode === 'STRICT' ? reason : `${reason}; mutual TLS is ${setup.mode}`;
+    if (setup.modeBy === undefined) return { decision, reason: words };
+    const at = side.positionOf(setup.modeBy);
+    return { decision, reason: words, by: setup.modeBy, ...(at === undefined ? {} : { at }) };
   };
   return [
     {

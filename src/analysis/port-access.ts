@@ -55,11 +55,17 @@ export interface PortAccess {
 export class AccessMap {
   readonly side: MeshSide;
   readonly factory: LevelFactory;
-  readonly #atoms = new AtomTable();
+  readonly #atoms: AtomTable;
   readonly #walks = new Map<AccessProgram, Walk>();
 
-  constructor(config: MeshConfig) {
+  /** `like`: classes are cut as for this other configuration, so that shares of both can be compared. */
+  constructor(config: MeshConfig, like?: AccessMap) {
+    this.#atoms = like === undefined ? new AtomTable() : like.#atoms;
     this.side = new MeshSide(config, this.#atoms, new Map());
+    if (like !== undefined) {
+      this.factory = like.factory;
+      return;
+    }
     this.factory = new LevelFactory({
       pathNormalization: config.settings.pathNormalization,
       identities: config.settings.caTrustDomains.length > 0 ? 'spiffe' : 'istio',
@@ -109,6 +115,13 @@ export class AccessMap {
     const walk = walkJointly(CLOSED, access.program, this.factory, { traffic: access.traffic });
     this.#walks.set(access.program, walk);
     return walk;
+  }
+
+  /** Everything the port lets in, in the classes that it and another program tell apart. */
+  allowedBeside(access: PortAccess, other: AccessProgram): Walk {
+    // Behind everything else, where all is refused anyway, the other's conditions decide nothing.
+    const space = other.map((stage) => ({ decision: 'deny' as const, cause: '', cubes: stage.cubes }));
+    return walkJointly(CLOSED, [...access.program, ...space], this.factory, { traffic: access.traffic });
   }
 
   /** What the port lets in (`allowed`) or refuses (`denied`) within a scope. */

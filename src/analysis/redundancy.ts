@@ -40,7 +40,10 @@ export function redundancy(config: MeshConfig): readonly RedundantRule[] {
   const facts = new Map<string, RuleFacts>();
   const seen = new Set<string>();
   for (const to of map.side.names) {
-    for (const port of map.side.ports(map.subject(to)).keys()) {
+    const subject = map.subject(to);
+    // A rule may be about a port that nothing declares.
+    const ports = new Set([...map.side.ports(subject).keys(), ...map.side.select(subject).portsNamed]);
+    for (const port of ports) {
       for (const traffic of ['http', 'tcp'] as const) {
         const access = map.port({ to, port, traffic });
         const rules = map.rules(access);

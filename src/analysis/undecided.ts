@@ -26,9 +26,15 @@ export class UndecidedList {
   }
 
   with(more: readonly Undecided[]): readonly Undecided[] {
-    const own = [...this.#targets].map(([reason, targets]) => ({ reason, targets: [...targets.values()] }));
+    const own = [...this.#targets].map(([reason, targets]) => ({ reason, targets: declaredFirst(targets) }));
     return [...own, ...more];
   }
+}
+
+/** What only selectors name goes without saying where workloads are declared. */
+function declaredFirst(targets: ReadonlyMap<string, FindingTarget>): readonly FindingTarget[] {
+  const declared = [...targets.values()].filter((target) => !target.hypothetical);
+  return declared.length > 0 ? declared : [...targets.values()];
 }
 
 /** Changes that decide about requests and are not part of the walk. */

@@ -30,8 +30,8 @@ export interface WitnessFrame {
   readonly pathNormalization: PathNormalization;
   /** Host header where nothing depends on it. */
   readonly host: string;
-  /** Identities to choose from first; the set has them all, the list a few. */
-  readonly principals: { readonly all: ReadonlySet<string>; readonly few: readonly string[] };
+  /** Identities to choose from first; the set has them all, the list a few, and one is there in any mesh. */
+  readonly principals: { readonly all: ReadonlySet<string>; readonly few: readonly string[]; readonly one?: string };
   /** Callers are of this trust domain, the mesh's own. */
   readonly ownTrustDomain?: string;
 }
@@ -44,7 +44,8 @@ export function familiarPrincipals({ settings, workloads }: MeshConfig): Witness
   const all = new Set(
     workloads.map(({ namespace, serviceAccount }) => `${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`),
   );
-  return { all, few: [...all].slice(0, PRINCIPALS_MAX) };
+  const few = [...all].slice(0, PRINCIPALS_MAX);
+  return { all, few, one: few[0] ?? `${settings.trustDomain}/ns/default/sa/default` };
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
@@ -156,8 +157,12 @@ class Draft {
   }
 
   #principal(): string | undefined {
-    const { ownTrustDomain, principals } = this.#frame;
-    if (ownTrustDomain === undefined) return this.#texts.get('principal');
+    const { ownTrustDomain, principals, traffic } = this.#frame;
+    if (ownTrustDomain === undefined) {
+      // A request shows a server name only where mutual TLS was spoken.
+      const some = traffic === 'http' && this.#texts.has('sni') ? principals.one : undefined;
+      return this.#texts.get('principal') ?? some;
+    }
     const [known = `${ownTrustDomain}/ns/default/sa/default`] = principals.few;
     return `${ownTrustDomain}/${this.#texts.get('own') ?? behindTrustDomain(known)}`;
   }

@@ -11,6 +11,7 @@ import type { DiffFinding as Finding } from '../analysis/index.ts';
 import { parseWorkloadIdentity } from '../identity/index.ts';
 import type { MeshConfig, Workload } from '../istio/index.ts';
 import { Mesh } from '../mesh/index.ts';
+import { inboundPorts } from '../policy/index.ts';
 import type { Caller } from '../sim/index.ts';
 import { replayCalls } from './call-replay.ts';
 import type { Replay } from './render/diff-report.ts';
@@ -97,13 +98,19 @@ function obstacle(
   if (Object.keys(verdicts).length > 0) return 'it needs an external authorizer';
   if (source?.principal !== undefined && !callers.has(source.principal))
     return 'the identity is not one the mesh issues';
-  const served = configs.every((config) =>
-    config.workloads.some(
-      ({ namespace, name }) => namespace === destination.namespace && name === destination.workload,
-    ),
-  );
-  if (!served) return 'the workload is not there on both sides';
+  const servers = configs.map((config) => serverOf(config, destination));
+  if (servers.includes(undefined)) return 'the workload is not there on both sides';
+  if (!servers.every((ports) => ports?.includes(destination.port))) return 'nothing listens on the port';
   return token === undefined ? undefined : ReplayTokens.obstacle(token);
+}
+
+/** The ports of the workload that the witness goes to; nothing where it is not there. */
+function serverOf(config: MeshConfig, destination: Finding['witness']['destination']): readonly number[] | undefined {
+  const found = config.workloads.find(
+    ({ namespace, name }) => namespace === destination.namespace && name === destination.workload,
+  );
+  if (found === undefined) return undefined;
+  return [...found.ports.map(({ number }) => number), ...inboundPorts(config, found).map(({ port }) => port)];
 }
 
 async function send(

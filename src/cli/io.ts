@@ -3,6 +3,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs';
+import { InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import { didYouMean, MeshError } from '../core/index.ts';
 
@@ -29,6 +30,26 @@ const FORMATS: Readonly<Record<string, OutputFormat>> = {
   json: 'json',
   yaml: 'yaml',
 };
+
+/** An option with a few values; a wrong one is told the nearest right one. */
+export function choiceOption(flags: string, description: string, choices: readonly string[]): Option {
+  const option = new Option(flags, `${description} (choices: ${choices.map((choice) => `"${choice}"`).join(', ')})`);
+  return option.argParser((text: string) => {
+    if (choices.includes(text)) return text;
+    throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}${didYouMean(text, choices)}`);
+  });
+}
+
+/** Work that never yields: while it runs, an interrupt ends the process at once instead of waiting for its turn. */
+export function interruptible<T>(work: () => T): T {
+  const listeners = process.listeners('SIGINT');
+  process.removeAllListeners('SIGINT');
+  try {
+    return work();
+  } finally {
+    for (const listener of listeners) process.once('SIGINT', listener);
+  }
+}
 
 /** Reads the value of `-o`. @throws MeshError `ERR_USAGE` */
 export function parseOutputFormat(text: string): OutputFormat {

@@ -154,9 +154,9 @@ function report(error: unknown): number {
   return EXIT.internal;
 }
 
-// A reader that has gone away (`meshproof … | head`) is no error.
+// A reader that has gone away (`meshproof … | head`) is no error, and no answer either: what was found stays found.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? EXIT.fine : EXIT.internal);
+  process.exit(error.code === 'EPIPE' ? Number(process.exitCode ?? EXIT.fine) : EXIT.internal);
 });
 process.once('SIGINT', () => process.exit(EXIT.interrupted));
 

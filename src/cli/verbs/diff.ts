@@ -2,29 +2,36 @@
  * `meshproof diff BEFORE AFTER`: what a change of policies lets in, before it ships.
  * @module
  */
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { diff, type DiffOptions } from '../../analysis/index.ts';
-import type { DocumentCache, MeshConfig } from '../../istio/index.ts';
-import { loadConfiguration } from '../git-manifests.ts';
-import { EXIT, readVersion } from '../io.ts';
-import { diffMarkdown, diffSarif, diffText, isWidening, type ReportedDiff } from '../render/diff-report.ts';
+import type { MeshConfig } from '../../istio/index.ts';
+import { disagrees, exitCodeOf, FAIL_ON, type FailOn } from '../diff-verdict.ts';
+import { loadSides } from '../diff-sides.ts';
+import { choiceOption, interruptible } from '../io.ts';
+import { diffMarkdown } from '../render/diff-markdown.ts';
+import { diffText, replaySummary, type ReportedDiff } from '../render/diff-report.ts';
+import { diffSarif } from '../render/diff-sarif.ts';
 import { paintFor } from '../render/paint.ts';
+
+const IDENTITIES = ['istio', 'spiffe'] as const;
+const FORMATS = ['table', 'wide', 'json', 'yaml', 'markdown', 'sarif'] as const;
 
 interface DiffVerbOptions {
   readonly with?: readonly string[];
-  readonly failOn: 'widened' | 'any' | 'never';
-  readonly output: 'table' | 'wide' | 'json' | 'yaml' | 'markdown' | 'sarif';
+  readonly failOn: FailOn;
+  readonly output: (typeof FORMATS)[number];
   readonly replay?: boolean;
   readonly sameOutcome?: boolean;
-  readonly identities?: 'istio' | 'spiffe';
+  readonly identities?: (typeof IDENTITIES)[number];
 }
 
 const HELP = `
 BEFORE and AFTER are files, folders, or git revisions such as main:policies. Every class of requests that is answered
 differently is listed once, with the smallest request that shows it and the policy that decides on either side.
 
-Exit codes: 0 nothing that --fail-on names, 1 findings, 2 bad usage or manifests.
+Exit codes: 0 nothing that --fail-on names, 1 findings (and a replay that disagrees, whatever --fail-on says), 2 bad usage
+or manifests.
 
 Examples:
   $ meshproof diff main:policies policies
@@ -37,43 +44,42 @@ export function diffVerb(program: Command): void {
   program
     .command('diff <before> <after>')
     .description('compare two configurations exactly: which requests are answered differently')
-    .option('--with <path...>', 'manifests that both sides share: workloads, services')
-    .addOption(
-      new Option('--fail-on <change>', 'what makes the exit code 1')
-        .choices(['widened', 'any', 'never'])
-        .default('widened'),
+    .option(
+      '--with <path>',
+      'manifests that both sides share (workloads, services); may be given several times',
+      collect,
     )
+    .addOption(choiceOption('--fail-on <change>', 'what makes the exit code 1', FAIL_ON).default('widened'))
     .option('--same-outcome', 'list also what keeps its outcome and is decided by another policy')
     .option('--replay', 'send every witness over real mutual TLS, before and after')
     .addOption(
-      new Option('--identities <shape>', "callers: of the shape Istio's CA issues, or any SPIFFE ID").choices([
-        'istio',
-        'spiffe',
-      ]),
+      choiceOption('--identities <shape>', "callers: of the shape Istio's CA issues, or any SPIFFE ID", IDENTITIES),
     )
-    .addOption(
-      new Option('-o, --output <format>', 'output format')
-        .choices(['table', 'wide', 'json', 'yaml', 'markdown', 'sarif'])
-        .default('table'),
-    )
+    .addOption(choiceOption('-o, --output <format>', 'output format', FORMATS).default('table'))
     .addHelpText('after', HELP)
     .action(async (before: string, after: string, options: DiffVerbOptions) => {
       process.exitCode = await compare(before, after, options);
     });
 }
 
+function collect(path: string, paths: readonly string[] = []): readonly string[] {
+  return [...paths, path];
+}
+
 async function compare(before: string, after: string, options: DiffVerbOptions): Promise<number> {
   const shared = options.with ?? [];
-  const documents: DocumentCache = new Map();
-  const one = await loadConfiguration(before, shared, documents);
-  const two = await loadConfiguration(after, shared, documents);
+  const [one, two] = await loadSides({ before, after }, shared);
   const { identities, sameOutcome = false } = options;
   const diffOptions: DiffOptions = { sameOutcome, ...(identities === undefined ? {} : { identities }) };
-  const found: ReportedDiff = diff(one, two, diffOptions);
+  const found: ReportedDiff = interruptible(() => withWarning(diff(one, two, diffOptions), one, two));
   const reported = options.replay === true ? await replayed(found, one, two) : found;
-  process.stdout.write(render(reported, options.output));
-  const disagrees = reported.findings.some(({ replay }) => replay?.agrees === false);
-  return disagrees || fails(reported, options.failOn) ? EXIT.findings : EXIT.fine;
+  const code = exitCodeOf(reported, options.failOn);
+  // Set before anything is written: whoever reads may be gone before the end.
+  process.exitCode = code;
+  process.stdout.write(render(reported, options.output, placeOf(two) ?? placeOf(one) ?? after));
+  const forPeople = options.output === 'table' || options.output === 'wide' || options.output === 'markdown';
+  if (disagrees(reported) && !forPeople) process.stderr.write(`meshproof: ${replaySummary(reported).join('\n')}\n`);
+  return code;
 }
 
 async function replayed(found: ReportedDiff, before: MeshConfig, after: MeshConfig): Promise<ReportedDiff> {
@@ -88,14 +94,20 @@ async function replayed(found: ReportedDiff, before: MeshConfig, after: MeshConf
   };
 }
 
-/** What could not be compared may widen access: the gate stays shut. */
-function fails({ findings, undecided }: ReportedDiff, failOn: DiffVerbOptions['failOn']): boolean {
-  if (failOn === 'never') return false;
-  if (undecided.length > 0) return true;
-  return failOn === 'any' ? findings.length > 0 : findings.some(isWidening);
+/** Where a finding is shown that has no place of its own. */
+function placeOf({ authorizationPolicies, peerAuthentications }: MeshConfig): string | undefined {
+  return [...authorizationPolicies, ...peerAuthentications].find(({ origin }) => origin !== undefined)?.origin?.file;
 }
 
-function render(reported: ReportedDiff, format: DiffVerbOptions['output']): string {
+/** One side with workloads and one without: hardly what was meant. */
+function withWarning(found: ReportedDiff, before: MeshConfig, after: MeshConfig): ReportedDiff {
+  const [one, two] = [before.workloads.length > 0, after.workloads.length > 0];
+  if (one === two) return found;
+  const note = `only ${one ? 'BEFORE' : 'AFTER'} declares workloads: give manifests that both sides share with --with`;
+  return { ...found, notes: [...found.notes, note] };
+}
+
+function render(reported: ReportedDiff, format: DiffVerbOptions['output'], place: string): string {
   switch (format) {
     case 'json':
       return `${JSON.stringify(reported, undefined, 2)}\n`;
@@ -104,7 +116,7 @@ function render(reported: ReportedDiff, format: DiffVerbOptions['output']): stri
     case 'markdown':
       return diffMarkdown(reported);
     case 'sarif':
-      return `${JSON.stringify(diffSarif(reported, readVersion()), undefined, 2)}\n`;
+      return `${JSON.stringify(diffSarif(reported, place), undefined, 2)}\n`;
     default:
       return diffText(reported, paintFor(process.stdout), format === 'wide');
   }

@@ -43,6 +43,7 @@ interface Answer {
 interface Places {
   readonly config: MeshConfig;
   readonly other: () => Promise<MeshConfig>;
+  readonly hasOther: boolean;
   readonly options: QueryOptions;
 }
 
@@ -105,8 +106,8 @@ const QUERIES: Readonly<
     ask: ({ config, options }) => blast(config, options),
   },
   permissiveness: {
-    does: 'how much of the space of requests each port lets in; --budget is the largest share allowed',
-    ask: ({ config, options }) => share(config, options),
+    does: 'how much of the space of requests each port lets in, beside another configuration where one is given',
+    ask: async ({ config, other, hasOther, options }) => share(config, hasOther ? await other() : undefined, options),
   },
 };
 
@@ -122,6 +123,7 @@ Examples:
   $ meshproof query connectivityMap k8s
   $ meshproof query forbids k8s --from default/retool --to default/api-gateway:8080 --method DELETE
   $ meshproof query equivalence main:policies policies
+  $ meshproof query permissiveness policies main:policies --budget 0.5
 `;
 
 /** Adds \`query\` to the program. */
@@ -146,6 +148,7 @@ export function queryVerb(program: Command): void {
       const answer = await query.ask({
         config: await loadConfiguration(place, []),
         options,
+        hasOther: other !== undefined,
         other: () => {
           if (other === undefined) throw new MeshError('ERR_USAGE', `${name} compares two configurations`);
           return loadConfiguration(other, []);
@@ -227,13 +230,21 @@ function blast(config: MeshConfig, options: QueryOptions): Answer {
   };
 }
 
-function share(config: MeshConfig, options: QueryOptions): Answer {
-  const value = permissiveness(config);
+function share(config: MeshConfig, baseline: MeshConfig | undefined, options: QueryOptions): Answer {
   const budget = Number(options.budget ?? '1');
   if (!(budget >= 0 && budget <= 1))
     throw new MeshError('ERR_USAGE', `--budget takes a share between 0 and 1, not \`${options.budget}\``);
-  const rows = value.map(({ to, port, share: part }) => [to, port === 0 ? '*' : String(port), part.toFixed(3)]);
-  return { value, holds: value.every((each) => each.share <= budget), rows: [['TO', 'PORT', 'SHARE'], ...rows] };
+  const value = permissiveness(config, baseline);
+  const rows = value.map(({ to, port, share: part, was }) => [
+    to,
+    port === 0 ? '*' : String(port),
+    part.toFixed(3),
+    ...(baseline === undefined ? [] : [was === undefined ? '<none>' : was.toFixed(3)]),
+    part > budget ? 'over budget' : 'within',
+  ]);
+  const heading = ['TO', 'PORT', 'SHARE', ...(baseline === undefined ? [] : ['WAS']), 'BUDGET'];
+  const shown = options.budget === undefined ? [heading, ...rows].map((row) => row.slice(0, -1)) : [heading, ...rows];
+  return { value, holds: value.every((each) => each.share <= budget), rows: shown };
 }
 
 function refText({ namespace, name, rule }: PolicyRef): string {
