@@ -21,6 +21,7 @@ import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { refOf } from '../policy/resource-order.ts';
 import { trustDomainKey, type AtomTable, type Literal } from './atom.ts';
 import { trustDomainPatterns } from './linear-pattern.ts';
+import { refusedPath } from './path-classes.ts';
 
 /** A conjunction. */
 export type Cube = readonly Literal[];
@@ -51,6 +52,9 @@ export const CLOSED: AccessProgram = closedBy('');
 /** The cause of what no ALLOW policy matches. */
 export const UNMATCHED = 'no ALLOW policy matched';
 
+/** The cause of what is refused since its path cannot be normalised: Envoy's own words. */
+const PATH_REFUSED = 'path_normalization_failed';
+
 /** A policy as a cause. */
 export function causeOf({ kind, namespace, name }: PolicyRef): string {
   return `${kind} ${namespace}/${name}`;
@@ -66,6 +70,11 @@ export interface PortSetup {
   readonly mode: EffectiveMtlsMode;
   /** What sets the mode; absent where nothing does. */
   readonly modeBy?: PolicyRef;
+  /**
+   * Also ask for paths that cannot be normalised, which are refused before any policy. Left out where they are refused on
+   * both sides of a comparison or on none.
+   */
+  readonly refusesPaths?: boolean;
 }
 
 /** One rule of one policy. */
@@ -110,6 +119,7 @@ export class AccessCompiler {
     const allow = of('ALLOW');
     return [
       ...this.#peerStages(setup),
+      ...(setup.refusesPaths === true ? [this.#refusedPaths()] : []),
       ...this.#customStages(of('CUSTOM'), context),
       ...this.#stages(of('DENY'), 'deny', { ...context, action: 'DENY' }),
       ...(allow.length === 0 ? UNRESTRICTED : this.#stages(allow, 'allow', { ...context, action: 'ALLOW' })),
@@ -176,7 +186,7 @@ export class AccessCompiler {
   #cube(clauses: readonly Clause[], context: ClauseContext): Cube | undefined {
     const literals: Literal[] = [];
     for (const clause of clauses) {
-      const literal = this.#atoms.ofClause(clause, context);
+      const literal = this.#atoms.ofClause(clause, context, this.#settings.pathNormalization);
       if (literal === false) return undefined;
       if (literal !== true) literals.push(literal);
     }
@@ -204,6 +214,11 @@ export class AccessCompiler {
       ],
     };
     return mode === 'STRICT' ? [byMode(true), foreign] : [foreign];
+  }
+
+  #refusedPaths(): Stage {
+    const atom = this.#atoms.intern({ kind: 'text', name: 'path' }, [refusedPath(this.#settings.pathNormalization)]);
+    return { decision: 'deny', cause: PATH_REFUSED, cubes: [[{ atom, negated: false }]] };
   }
 
   #identity(trustDomains: readonly string[]): Literal['atom'] {

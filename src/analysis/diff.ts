@@ -10,7 +10,6 @@
 import { MeshError } from '../core/errors.ts';
 import { invariant } from '../core/invariant.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import type { PathNormalization } from '../istio/mesh-settings.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { causeOf, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
@@ -105,7 +104,6 @@ class Comparison {
   readonly #before: MeshSide;
   readonly #after: MeshSide;
   readonly #factory: LevelFactory;
-  readonly #normalization: PathNormalization;
   readonly #regionsMax: number;
   readonly #walks = new Map<string, Walked | string>();
   readonly #undecided = new UndecidedList();
@@ -121,10 +119,9 @@ class Comparison {
     this.#before = new MeshSide(before, atoms, keys);
     this.#after = new MeshSide(after, atoms, keys);
     const foreign = before.settings.caTrustDomains.length + after.settings.caTrustDomains.length > 0;
-    this.#normalization = stricter(before.settings.pathNormalization, after.settings.pathNormalization);
     const identities = options.identities ?? (foreign ? 'spiffe' : 'istio');
     const trustDomains = [before, after].flatMap(({ settings }) => acceptedTrustDomains(settings));
-    this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains });
+    this.#factory = new LevelFactory({ identities, trustDomains });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
     this.#principals = principalsOf(after).slice(0, PRINCIPALS_MAX);
     this.#workloads = options.workloads;
@@ -210,9 +207,17 @@ class Comparison {
   }
 
   #comparePort({ before, after }: Pair, selected: Sides<SelectedPolicies>, port: PortPair, traffic: Traffic): void {
-    const setups = {
+    const bare = {
       before: this.#before.setup(before ?? NOBODY, port.port, port.before),
       after: this.#after.setup(after ?? NOBODY, port.port, port.after),
+    };
+    const takes = {
+      before: this.#before.takesEveryPath(before, bare.before, traffic),
+      after: this.#after.takesEveryPath(after, bare.after, traffic),
+    };
+    const setups = {
+      before: { ...bare.before, refusesPaths: takes.before === false && takes.after === true },
+      after: { ...bare.after, refusesPaths: takes.after === false && takes.before === true },
     };
     const ports = {
       before: { side: this.#before, subject: before, selected: selected.before, setup: setups.before, traffic },
@@ -291,7 +296,6 @@ class Comparison {
     return witnessOf(region, levels, {
       destination: destinationOf(subject, port),
       traffic,
-      pathNormalization: this.#normalization,
       host: hostOf(subject),
       principals: this.#principals,
     });
@@ -347,10 +351,4 @@ function principalsOf({ settings, workloads }: MeshConfig): readonly string[] {
       workloads.map(({ namespace, serviceAccount }) => `${settings.trustDomain}/ns/${namespace}/sa/${serviceAccount}`),
     ),
   ];
-}
-
-const NORMALIZATIONS: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
-
-function stricter(a: PathNormalization, b: PathNormalization): PathNormalization {
-  return NORMALIZATIONS.indexOf(a) < NORMALIZATIONS.indexOf(b) ? b : a;
 }

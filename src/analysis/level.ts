@@ -6,20 +6,19 @@
  * of answers is possible exactly when each yes has a text that no no-atom matches.
  * @module
  */
-import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { invariant } from '../core/invariant.ts';
 import { MeshError } from '../core/errors.ts';
 import { addressClasses } from './address-classes.ts';
 import { trustDomainKey, type Atom, type AddressAttribute, type SingleAttribute } from './atom.ts';
 import { textClasses, type ClassTable } from './class-table.ts';
 import type { ValuePattern } from './linear-pattern.ts';
+import { labelledByMode, pathClasses } from './path-classes.ts';
 import {
   CLAIM_TEXTS,
   HEADER_TEXTS,
   HOST_TEXTS,
   ISTIO_IDENTITIES,
   METHOD_TEXTS,
-  pathTexts,
   SNI_TEXTS,
   SPIFFE_IDENTITIES,
   TOKEN_TEXTS,
@@ -52,7 +51,6 @@ export type Level = ClassLevel | BooleanLevel;
 
 /** What the answers of one run of the analysis are about. */
 export interface UniverseOptions {
-  readonly pathNormalization: PathNormalization;
   /** `istio`: only identities of the shape Istio's own CA issues. `spiffe`: any SPIFFE ID. */
   readonly identities: 'istio' | 'spiffe';
   /**
@@ -102,7 +100,8 @@ export class LevelFactory {
     const present = attribute.name === 'principal' ? this.#members(values, table.classes) : table.classes;
     const absent: LevelClass = { hits: new Uint8Array(values.length), unusual: false };
     const classes = ABSENTABLE.has(attribute.name) ? [absent, ...present] : present;
-    return [{ kind: 'classes', name: attribute.name, values, classes }];
+    const labelled = attribute.name === 'path' ? labelledByMode(values) : values;
+    return [{ kind: 'classes', name: attribute.name, values: labelled, classes }];
   }
 
   /** Identities that pass a handshake somewhere. */
@@ -117,11 +116,15 @@ export class LevelFactory {
   #single(name: SingleAttribute, values: readonly ValuePattern[]): ClassTable<string> {
     if (name === 'principal') return this.#identities(values);
     if (name !== 'path') return this.#table(UNIVERSES[name], values);
-    const queried = values.some((value) => value.withQuery === undefined);
-    const patterns = queried
-      ? values.map((value) => ({ ...value, patterns: value.withQuery ?? value.patterns }))
-      : values;
-    return this.#table(pathTexts(this.#options.pathNormalization, queried), patterns);
+    return this.#paths(values);
+  }
+
+  #paths(values: readonly ValuePattern[]): ClassTable<string> {
+    const keys = values.map((value) => value.key);
+    const key = `path\n${keys.join('\n')}`;
+    const table = this.#tables.get(key) ?? { values: keys, classes: pathClasses(values) };
+    this.#tables.set(key, table);
+    return table;
   }
 
   #identities(values: readonly ValuePattern[]): ClassTable<string> {

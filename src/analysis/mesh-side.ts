@@ -177,13 +177,25 @@ export class MeshSide {
     const pipeline = AccessCompiler.pipeline(setup.protocol, traffic);
     if (pipeline === undefined) return 'unreadable';
     const port = selected.portsNamed.size === 0 ? '' : setup.port;
-    const key = `${selected.key};${setup.mode};${pipeline};${port};${this.#settingsKey}`;
+    const paths = pipeline === 'http' ? this.config.settings.pathNormalization : '';
+    const refused = setup.refusesPaths === true ? ' refusing' : '';
+    const key = `${selected.key};${setup.mode};${pipeline};${paths}${refused};${port};${this.#settingsKey}`;
     if (compare === 'outcomes') return key;
     const { modeBy } = setup;
     const names = selected.policies
       .map((policy) => `${this.#keyOf(policy)} ${policy.metadata.namespace}/${policy.metadata.name}`)
       .sort();
     return `${key};${modeBy === undefined ? '' : causeOf(modeBy)};${names.join()}`;
+  }
+
+  /**
+   * Whether every path gets to the policies, or to the application where there are none; else those that cannot be
+   * normalised are answered 400. Nothing where no request gets that far.
+   */
+  takesEveryPath(subject: Subject | undefined, { protocol }: PortSetup, traffic: Traffic): boolean | undefined {
+    const pipeline = AccessCompiler.pipeline(protocol, traffic);
+    if (subject === undefined || pipeline === undefined || traffic !== 'http') return undefined;
+    return !subject.injected || pipeline === 'tcp' || this.config.settings.pathNormalization === 'NONE';
   }
 
   program(key: string, { policies }: SelectedPolicies, setup: PortSetup, traffic: Traffic): AccessProgram {

@@ -61,7 +61,6 @@ export class AccessMap {
   constructor(config: MeshConfig) {
     this.side = new MeshSide(config, this.#atoms, new Map());
     this.factory = new LevelFactory({
-      pathNormalization: config.settings.pathNormalization,
       identities: config.settings.caTrustDomains.length > 0 ? 'spiffe' : 'istio',
       trustDomains: acceptedTrustDomains(config.settings),
     });
@@ -127,8 +126,10 @@ export class AccessMap {
     const cubes: Cube[] = [];
     const only = (name: SingleAttribute, text: string): void => {
       const value = this.#atoms.value(`${name} text ${text}`, `\`${text}\``, () => [literal(text)]);
-      const withQuery = name === 'path' ? { withQuery: [literal(text), [...literal(`${text}?`), ANY]] } : {};
-      const atom = this.#atoms.intern({ kind: 'text', name }, [{ ...value, ...withQuery }]);
+      const { pathNormalization: normalization } = this.side.config.settings;
+      const withQuery = [literal(text), [...literal(`${text}?`), ANY]];
+      const ofPath = name === 'path' ? { withQuery, normalization } : {};
+      const atom = this.#atoms.intern({ kind: 'text', name }, [{ ...value, ...ofPath }]);
       cubes.push([{ atom, negated: true }]);
     };
     if (typeof principal === 'string') only('principal', principal);

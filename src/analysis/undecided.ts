@@ -34,12 +34,6 @@ export class UndecidedList {
 /** Changes that decide about requests and are not part of the walk. */
 export function changesNotCompared(before: MeshConfig, after: MeshConfig): readonly Undecided[] {
   const reasons: string[] = [];
-  const modes = [before.settings.pathNormalization, after.settings.pathNormalization];
-  if (modes[0] !== modes[1] && [before, after].some(namesPaths)) {
-    reasons.push(
-      `path normalization changes from ${modes[0]} to ${modes[1]}: only paths that both leave alone are compared`,
-    );
-  }
   const tokens = [before, after].map(({ requestAuthentications }) =>
     requestAuthentications.map(({ metadata, spec }) => JSON.stringify([metadata.namespace, spec])).sort(),
   );
@@ -47,16 +41,4 @@ export function changesNotCompared(before: MeshConfig, after: MeshConfig): reado
     reasons.push('RequestAuthentication changes: which tokens are accepted is not compared');
   }
   return reasons.map((reason) => ({ reason, targets: [] }));
-}
-
-const PATH_KEY = ':path';
-
-function namesPaths({ authorizationPolicies }: MeshConfig): boolean {
-  return authorizationPolicies.some(({ spec }) =>
-    (spec.rules ?? []).some(
-      (rule) =>
-        (rule.to ?? []).some(({ operation }) => operation.paths !== undefined || operation.notPaths !== undefined) ||
-        (rule.when ?? []).some(({ key }) => key.toLowerCase().includes(PATH_KEY)),
-    ),
-  );
 }

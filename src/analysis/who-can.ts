@@ -86,7 +86,6 @@ export function classesOf(
         port: setup.port === OTHER_PORT ? DEFAULT_PORT : setup.port,
       },
       traffic,
-      pathNormalization: settings.pathNormalization,
       host: subject.name,
       principals,
     });
