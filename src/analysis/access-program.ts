@@ -21,6 +21,7 @@ import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { refOf } from '../policy/resource-order.ts';
 import { trustDomainKey, type AtomTable, type Literal } from './atom.ts';
 import { trustDomainPatterns } from './linear-pattern.ts';
+import { refusedPath } from './path-classes.ts';
 import type { TokenRules } from './token-rules.ts';
 
 /** A conjunction. */
@@ -65,6 +66,9 @@ export const CLOSED: AccessProgram = closedBy('');
 /** The cause of what no ALLOW policy matches. */
 export const UNMATCHED = 'no ALLOW policy matched';
 
+/** The cause of what is refused since its path cannot be normalised: Envoy's own words. */
+const PATH_REFUSED = 'path_normalization_failed';
+
 /** A policy as a cause. */
 export function causeOf({ kind, namespace, name }: PolicyRef): string {
   return `${kind} ${namespace}/${name}`;
@@ -80,6 +84,11 @@ export interface PortSetup {
   readonly mode: EffectiveMtlsMode;
   /** What sets the mode; absent where nothing does. */
   readonly modeBy?: PolicyRef;
+  /**
+   * Also ask for paths that cannot be normalised, which are refused before any policy. Left out where they are refused on
+   * both sides of a comparison or on none.
+   */
+  readonly refusesPaths?: boolean;
 }
 
 /** One rule of one policy. */
@@ -130,6 +139,7 @@ export class AccessCompiler {
     const allow = of('ALLOW');
     const stages = [
       ...this.#peerStages(setup),
+      ...(setup.refusesPaths === true ? [this.#refusedPaths()] : []),
       ...this.#customStages(of('CUSTOM'), context),
       ...(pipeline === 'tcp' || tokens === undefined ? [] : [this.#tokenStage(tokens)]),
       ...this.#stages(of('DENY'), 'deny', { ...context, action: 'DENY' }),
@@ -205,7 +215,7 @@ export class AccessCompiler {
   #cube(clauses: readonly Clause[], context: ClauseContext): Cube | undefined {
     const literals: Literal[] = [];
     for (const clause of clauses) {
-      const literal = this.#atoms.ofClause(clause, context);
+      const literal = this.#atoms.ofClause(clause, context, this.#settings.pathNormalization);
       if (literal === false) return undefined;
       if (literal !== true) literals.push(literal);
     }
@@ -233,6 +243,11 @@ export class AccessCompiler {
       ],
     };
     return mode === 'STRICT' ? [byMode(true), foreign] : [foreign];
+  }
+
+  #refusedPaths(): Stage {
+    const atom = this.#atoms.intern({ kind: 'text', name: 'path' }, [refusedPath(this.#settings.pathNormalization)]);
+    return { decision: 'deny', cause: PATH_REFUSED, cubes: [[{ atom, negated: false }]] };
   }
 
   #identity(trustDomains: readonly string[]): Literal['atom'] {

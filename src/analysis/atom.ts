@@ -4,6 +4,7 @@
  * @module
  */
 import { invariant } from '../core/invariant.ts';
+import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { bracketedName, bracketedPath } from '../policy/attribute-key.ts';
 import type { Clause, ClauseContext } from '../policy/clause.ts';
 import { issuerAndSubjectForms } from '../policy/identity-matcher.ts';
@@ -91,12 +92,23 @@ export class AtomTable {
     return value;
   }
 
-  /** What a clause asks, or its constant answer. */
-  ofClause(clause: Clause, context: ClauseContext): Literal | boolean {
+  /** What a clause asks, or its constant answer; of paths it sees what `normalization` makes of them. */
+  ofClause(clause: Clause, context: ClauseContext, normalization: PathNormalization = 'BASE'): Literal | boolean {
     const constant = clause.constant;
     if (constant !== undefined) return constant;
     const { attribute, values } = this.#question(clause, context);
-    return { atom: this.intern(attribute, values), negated: clause.negated };
+    const seen = attribute.kind === 'text' && attribute.name === 'path' ? this.#seen(values, normalization) : values;
+    return { atom: this.intern(attribute, seen), negated: clause.negated };
+  }
+
+  #seen(values: readonly ValuePattern[], normalization: PathNormalization): readonly ValuePattern[] {
+    return values.map((value) => {
+      const key = `${normalization} ${value.key}`;
+      const known = this.#values.get(key);
+      const made = known ?? { ...value, key, normalization };
+      if (known === undefined) this.#values.set(key, made);
+      return made;
+    });
   }
 
   #question(clause: Clause, context: ClauseContext): Pick<Atom, 'attribute' | 'values'> {

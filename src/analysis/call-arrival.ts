@@ -118,11 +118,15 @@ export class CallSide {
     return AccessCompiler.pipeline(this.side.ports(subject).get(port) ?? 'unknown', traffic);
   }
 
-  place(subject: Subject, port: number, { protocol }: Seen): Place {
-    const id = `${subject.namespace}/${subject.name} ${port} ${protocol}`;
+  place(
+    subject: Subject,
+    { port, refusesPaths }: Required<Pick<PortSetup, 'port' | 'refusesPaths'>>,
+    { protocol }: Seen,
+  ): Place {
+    const id = `${subject.namespace}/${subject.name} ${port} ${protocol} ${refusesPaths}`;
     let place = this.#places.get(id);
     if (place === undefined) {
-      place = new Place(this.side, subject, this.side.setup(subject, port, protocol), protocol);
+      place = new Place(this.side, subject, { ...this.side.setup(subject, port, protocol), refusesPaths }, protocol);
       this.#places.set(id, place);
     }
     return place;

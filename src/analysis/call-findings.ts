@@ -10,7 +10,6 @@
  */
 import { invariant } from '../core/invariant.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { CLOSED, type Traffic } from './access-program.ts';
 import { CallSide, type Arrival, type Place, type Seen } from './call-arrival.ts';
 import { ReachList } from './call-reach.ts';
@@ -30,7 +29,6 @@ export interface CallComparisonOptions {
   readonly before: MeshSide;
   readonly after: MeshSide;
   readonly factory: LevelFactory;
-  readonly normalization: PathNormalization;
   readonly regionsMax: number;
   readonly undecided: UndecidedList;
   /** `namespace/workload`; all where absent. */
@@ -168,9 +166,15 @@ class CallComparison {
     const subjects = { before: this.#options.before.subject(name), after: this.#options.after.subject(name) };
     // A server that comes or goes is a finding of its own.
     if (subjects.before === undefined || subjects.after === undefined) return;
+    const takesEveryPath = (at: 'before' | 'after'): boolean | undefined => {
+      const { seen } = arrivals[at];
+      return seen && this.#options[at].takesEveryPath(subjects[at], seen.protocol, call.traffic);
+    };
+    const takes = { before: takesEveryPath('before'), after: takesEveryPath('after') };
     const placeOf = (at: 'before' | 'after', subject: Subject): Place | undefined => {
       const { seen } = arrivals[at];
-      return seen === undefined ? undefined : this.#sides[at].place(subject, port, seen);
+      const refusesPaths = takes[at] === false && takes[at === 'before' ? 'after' : 'before'] === true;
+      return seen === undefined ? undefined : this.#sides[at].place(subject, { port, refusesPaths }, seen);
     };
     const places = { before: placeOf('before', subjects.before), after: placeOf('after', subjects.after) };
     if (places.before !== undefined && places.after !== undefined) {
@@ -362,7 +366,6 @@ class CallComparison {
     return witnessOf(region, walk, {
       destination: destinationOf(place.subject, place.setup.port),
       traffic: call.traffic,
-      pathNormalization: this.#options.normalization,
       host: `${call.host}:${call.port}`,
       principals: NOBODY_KNOWN,
     });

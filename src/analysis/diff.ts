@@ -9,7 +9,6 @@
  */
 import { invariant } from '../core/invariant.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import type { PathNormalization } from '../istio/mesh-settings.ts';
 import type { ProtocolClass } from '../policy/inbound-ports.ts';
 import { acceptedTrustDomains } from '../policy/peer-names.ts';
 import { causeOf, CLOSED, type AccessProgram, type PortSetup, type Traffic } from './access-program.ts';
@@ -101,7 +100,6 @@ class Comparison {
   readonly #before: MeshSide;
   readonly #after: MeshSide;
   readonly #factory: LevelFactory;
-  readonly #normalization: PathNormalization;
   readonly #regionsMax: number;
   readonly #walks = new Map<string, Walked | string>();
   readonly #undecided = new UndecidedList();
@@ -121,13 +119,12 @@ class Comparison {
     this.#before = new MeshSide(before, atoms, keys);
     this.#after = new MeshSide(after, atoms, keys);
     const foreign = before.settings.caTrustDomains.length + after.settings.caTrustDomains.length > 0;
-    this.#normalization = stricter(before.settings.pathNormalization, after.settings.pathNormalization);
     const identities = options.identities ?? (foreign ? 'spiffe' : 'istio');
     this.#trustDomains = TrustDomainChange.between(before.settings, after.settings);
     const trustDomains = [before, after].flatMap(({ settings }) => acceptedTrustDomains(settings));
     const { strangers = [] } = this.#trustDomains ?? {};
     this.#atoms = atoms;
-    this.#factory = new LevelFactory({ pathNormalization: this.#normalization, identities, trustDomains, strangers });
+    this.#factory = new LevelFactory({ identities, trustDomains, strangers });
     this.#regionsMax = options.regionsMax ?? REGIONS_MAX;
     this.#principals = familiarPrincipals(after);
     this.#workloads = options.workloads;
@@ -172,7 +169,6 @@ class Comparison {
       before: this.#before,
       after: this.#after,
       factory: this.#factory,
-      normalization: this.#normalization,
       regionsMax: this.#regionsMax,
       undecided: this.#undecided,
       servers: this.#workloads,
@@ -236,9 +232,17 @@ class Comparison {
   }
 
   #comparePort({ before, after }: Pair, selected: Sides<SelectedPolicies>, port: PortPair, traffic: Traffic): void {
-    const setups = {
+    const bare = {
       before: this.#before.setup(before ?? NOBODY, port.port, port.before),
       after: this.#after.setup(after ?? NOBODY, port.port, port.after),
+    };
+    const takes = {
+      before: this.#before.takesEveryPath(before, port.before, traffic),
+      after: this.#after.takesEveryPath(after, port.after, traffic),
+    };
+    const setups = {
+      before: { ...bare.before, refusesPaths: takes.before === false && takes.after === true },
+      after: { ...bare.after, refusesPaths: takes.after === false && takes.before === true },
     };
     const both = { traffic, declared: port.declared };
     const ports = {
@@ -377,7 +381,6 @@ class Comparison {
     return witnessOf(region, walk, {
       destination: destinationOf(subject, port),
       traffic,
-      pathNormalization: this.#normalization,
       host: hostOf(subject),
       principals: this.#principals,
       ...(ownTrustDomain === undefined ? {} : { ownTrustDomain }),
@@ -438,9 +441,3 @@ function rankPort(port: number, declared: boolean): number {
 }
 
 const PORTS_MAX = 65_536;
-
-const NORMALIZATIONS: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
-
-function stricter(a: PathNormalization, b: PathNormalization): PathNormalization {
-  return NORMALIZATIONS.indexOf(a) < NORMALIZATIONS.indexOf(b) ? b : a;
-}

@@ -6,13 +6,13 @@
  * of answers is possible exactly when each yes has a text that no no-atom matches.
  * @module
  */
-import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { invariant } from '../core/invariant.ts';
 import { MeshError } from '../core/errors.ts';
 import { addressClasses } from './address-classes.ts';
 import { trustDomainKey, type Atom, type AddressAttribute, type SingleAttribute, type TokenAttribute } from './atom.ts';
 import { textClasses, type ClassTable } from './class-table.ts';
 import type { ValuePattern } from './linear-pattern.ts';
+import { labelledByMode, pathClasses } from './path-classes.ts';
 import { takingClass, type WalkTokens } from './token-model.ts';
 import {
   CLAIM_TEXTS,
@@ -21,7 +21,6 @@ import {
   ISTIO_IDENTITIES,
   METHOD_TEXTS,
   OWN_IDENTITIES,
-  pathTexts,
   SNI_TEXTS,
   SPIFFE_IDENTITIES,
   TOKEN_TEXTS,
@@ -54,7 +53,6 @@ export type Level = ClassLevel | BooleanLevel;
 
 /** What the answers of one run of the analysis are about. */
 export interface UniverseOptions {
-  readonly pathNormalization: PathNormalization;
   /** `istio`: only identities of the shape Istio's own CA issues. `spiffe`: any SPIFFE ID. */
   readonly identities: 'istio' | 'spiffe';
   /**
@@ -118,7 +116,8 @@ export class LevelFactory {
     const table = attribute.kind === 'address' ? this.#addresses(values) : this.#single(attribute.name, values);
     const present = attribute.name === 'principal' ? this.#members(values, table.classes) : table.classes;
     const classes = ABSENTABLE.has(attribute.name) ? [absence(values), ...present] : present;
-    return [{ kind: 'classes', name: attribute.name, values, classes }];
+    const labelled = attribute.name === 'path' ? labelledByMode(values) : values;
+    return [{ kind: 'classes', name: attribute.name, values: labelled, classes }];
   }
 
   /** Where both sides take the same tokens, those that some rule is for. */
@@ -144,11 +143,15 @@ export class LevelFactory {
   #single(name: Exclude<SingleAttribute, 'token'>, values: readonly ValuePattern[]): ClassTable<string> {
     if (name === 'principal') return this.#identities(values);
     if (name !== 'path') return this.#table(UNIVERSES[name], values);
-    const queried = values.some((value) => value.withQuery === undefined);
-    const patterns = queried
-      ? values.map((value) => ({ ...value, patterns: value.withQuery ?? value.patterns }))
-      : values;
-    return this.#table(pathTexts(this.#options.pathNormalization, queried), patterns);
+    return this.#paths(values);
+  }
+
+  #paths(values: readonly ValuePattern[]): ClassTable<string> {
+    const keys = values.map((value) => value.key);
+    const key = `path\n${keys.join('\n')}`;
+    const table = this.#tables.get(key) ?? { values: keys, classes: pathClasses(values) };
+    this.#tables.set(key, table);
+    return table;
   }
 
   #identities(values: readonly ValuePattern[]): ClassTable<string> {

@@ -7,6 +7,7 @@
  * What a value means stays with the matchers of `src/policy`; `test/property/analysis` holds the two together.
  * @module
  */
+import type { PathNormalization } from '../istio/mesh-settings.ts';
 import { isPathTemplate } from '../istio/path-template.ts';
 import { asciiLower, parseTextPattern, type TextPattern } from '../policy/text-matcher.ts';
 
@@ -40,6 +41,10 @@ export interface ValuePattern {
   readonly patterns: readonly LinearPattern[];
   /** Of a path: the same where the text goes on with a query. */
   readonly withQuery?: readonly LinearPattern[];
+  /** Of a path: what the patterns see of a raw path. @defaultValue `BASE` */
+  readonly normalization?: PathNormalization;
+  /** Of a path: stands for the raw paths that cannot be normalised, whatever its patterns. */
+  readonly refused?: boolean;
 }
 
 const one = (set: CharSetName): PatternItem => ({ set, loop: false });

@@ -28,7 +28,6 @@ import {
   type Traffic,
 } from './access-program.ts';
 import type { AtomTable } from './atom.ts';
-import type { UnmatchedPolicies } from './nearest-policy.ts';
 import { TokenPolicies, type TokenRules } from './token-rules.ts';
 import { verdictOnToken } from './token-verdict.ts';
 import type { Witness } from './witness.ts';
@@ -38,6 +37,17 @@ export type Subject = Pick<Workload, 'namespace' | 'name' | 'labels' | 'injected
   /** Absent: nothing declares it, the labels alone stand for it. */
   readonly declared?: Workload;
 };
+
+/** The ALLOW policies behind a denial that none of them prevented. */
+export interface UnmatchedPolicies {
+  /** How many ALLOW policies select the workload. */
+  readonly selecting: number;
+  /** The one that decides on the other side, where it is here, too; else the first that has rules. */
+  readonly nearest: PolicyRef;
+  readonly at?: SourcePosition;
+  /** False: the nearest one is there and does not select the workload. */
+  readonly selects: boolean;
+}
 
 /** What decides about a request on one side, and where that is written. */
 export interface SideDecision {
@@ -191,13 +201,25 @@ export class MeshSide {
     if (pipeline === undefined) return 'unreadable';
     const port = selected.portsNamed.size === 0 ? '' : setup.port;
     const tokens = pipeline === 'http' ? selected.tokens : undefined;
-    const key = `${selected.key};${setup.mode};${pipeline};${port};${tokens?.key ?? ''};${this.#settingsKey}`;
+    const paths = pipeline === 'http' ? this.config.settings.pathNormalization : '';
+    const refused = setup.refusesPaths === true ? ' refusing' : '';
+    const key = `${selected.key};${setup.mode};${pipeline};${paths}${refused};${port};${tokens?.key ?? ''};${this.#settingsKey}`;
     if (compare === 'outcomes') return key;
     const { modeBy } = setup;
     const names = selected.policies
       .map((policy) => `${this.#keyOf(policy)} ${policy.metadata.namespace}/${policy.metadata.name}`)
       .sort();
     return `${key};${modeBy === undefined ? '' : causeOf(modeBy)};${names.join()};${tokens?.causeKey ?? ''}`;
+  }
+
+  /**
+   * Whether every path gets to the policies, or to the application where there are none; else those that cannot be
+   * normalised are answered 400. Nothing where no request gets that far.
+   */
+  takesEveryPath(subject: Subject | undefined, protocol: ProtocolClass, traffic: Traffic): boolean | undefined {
+    const pipeline = AccessCompiler.pipeline(protocol, traffic);
+    if (subject === undefined || pipeline === undefined || traffic !== 'http') return undefined;
+    return !subject.injected || pipeline === 'tcp' || this.config.settings.pathNormalization === 'NONE';
   }
 
   program(key: string, { policies, tokens }: SelectedPolicies, setup: PortSetup, traffic: Traffic): AccessProgram {

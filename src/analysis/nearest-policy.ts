@@ -4,22 +4,10 @@
  */
 import type { PolicyRef } from '../core/events.ts';
 import type { AuthorizationPolicy } from '../istio/authorization-policy.ts';
-import type { SourcePosition } from '../istio/resource.ts';
 import { isDryRun } from '../policy/dry-run.ts';
 import { refOf } from '../policy/resource-order.ts';
 import { UNMATCHED } from './access-program.ts';
 import type { MeshSide, SideDecision } from './mesh-side.ts';
-
-/** The ALLOW policies behind a denial that none of them prevented. */
-export interface UnmatchedPolicies {
-  /** How many ALLOW policies select the workload. */
-  readonly selecting: number;
-  /** The one that decides on the other side, where it is here, too; else the first that has rules. */
-  readonly nearest: PolicyRef;
-  readonly at?: SourcePosition;
-  /** False: the nearest one is there and does not select the workload. */
-  readonly selects: boolean;
-}
 
 /** What a decision adds to its reason; `other` is the decision of the other side about the same request. */
 export function withNearest(

@@ -67,7 +67,6 @@ export class AccessMap {
       return;
     }
     this.factory = new LevelFactory({
-      pathNormalization: config.settings.pathNormalization,
       identities: config.settings.caTrustDomains.length > 0 ? 'spiffe' : 'istio',
       trustDomains: acceptedTrustDomains(config.settings),
     });
@@ -140,8 +139,10 @@ export class AccessMap {
     const cubes: Cube[] = [];
     const only = (name: SingleAttribute, text: string): void => {
       const value = this.#atoms.value(`${name} text ${text}`, `\`${text}\``, () => [literal(text)]);
-      const withQuery = name === 'path' ? { withQuery: [literal(text), [...literal(`${text}?`), ANY]] } : {};
-      const atom = this.#atoms.intern({ kind: 'text', name }, [{ ...value, ...withQuery }]);
+      const { pathNormalization: normalization } = this.side.config.settings;
+      const withQuery = [literal(text), [...literal(`${text}?`), ANY]];
+      const ofPath = name === 'path' ? { withQuery, normalization } : {};
+      const atom = this.#atoms.intern({ kind: 'text', name }, [{ ...value, ...ofPath }]);
       cubes.push([{ atom, negated: true }]);
     };
     if (typeof principal === 'string') only('principal', principal);

@@ -40,12 +40,6 @@ function declaredFirst(targets: ReadonlyMap<string, FindingTarget>): readonly Fi
 /** Changes that decide about requests and are not part of the walk. */
 export function changesNotCompared(before: MeshConfig, after: MeshConfig): readonly Undecided[] {
   const reasons: string[] = [];
-  const modes = [before.settings.pathNormalization, after.settings.pathNormalization];
-  if (modes[0] !== modes[1] && [before, after].some(namesPaths)) {
-    reasons.push(
-      `path normalization changes from ${modes[0]} to ${modes[1]}: only paths that both leave alone are compared`,
-    );
-  }
   const [old, now] = [before, after].map((config) => JSON.stringify(config.sidecars.map(outOfModel)));
   if (old !== now) {
     reasons.push('Sidecar changes: what its egress lets workloads call, and how its ingress ends TLS, is not compared');
@@ -68,16 +62,4 @@ export function combinationsNotCompared(namespaces: readonly string[]): readonly
   const names = namespaces.map((name) => `\`${name}\``).join(', ');
   const reason = `no workload is declared, and too many selectors can apply at once in namespace ${names}: not all of their combinations are compared`;
   return [{ reason, targets: [] }];
-}
-
-const PATH_KEY = ':path';
-
-function namesPaths({ authorizationPolicies }: MeshConfig): boolean {
-  return authorizationPolicies.some(({ spec }) =>
-    (spec.rules ?? []).some(
-      (rule) =>
-        (rule.to ?? []).some(({ operation }) => operation.paths !== undefined || operation.notPaths !== undefined) ||
-        (rule.when ?? []).some(({ key }) => key.toLowerCase().includes(PATH_KEY)),
-    ),
-  );
 }

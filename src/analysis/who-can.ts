@@ -81,7 +81,6 @@ export function classesOf(
   walk: Walk,
 ): { readonly classes: readonly RequestClass[]; readonly cut: boolean } {
   const { regions, cut } = regionsOf(walk, CLASSES_MAX);
-  const { settings } = map.side.config;
   const principals = familiarPrincipals(map.side.config);
   const classes = regions.map((region) => {
     const witness = witnessOf(region, walk, {
@@ -91,7 +90,6 @@ export function classesOf(
         port: setup.port === OTHER_PORT ? DEFAULT_PORT : setup.port,
       },
       traffic,
-      pathNormalization: settings.pathNormalization,
       host: subject.name,
       principals,
     });

@@ -5,13 +5,12 @@
  */
 import { invariant } from '../core/invariant.ts';
 import type { MeshConfig } from '../istio/mesh-config.ts';
-import type { PathNormalization } from '../istio/mesh-settings.ts';
-import { normalizePath } from '../policy/path-normalization.ts';
 import type { AuthorizationRequest, DestinationAttributes, HttpAttributes, Json } from '../policy/request.ts';
 import type { Traffic } from './access-program.ts';
 import type { Walk } from './joint-walk.ts';
 import type { BooleanLevel, ClassLevel } from './level.ts';
 import { hitsOf } from './pattern-match.ts';
+import { rawPathHits, shortestPath } from './path-classes.ts';
 import type { Region } from './region.ts';
 import type { WitnessToken } from './token-model.ts';
 import { tokenOf, type ChosenToken } from './token-witness.ts';
@@ -27,7 +26,6 @@ export interface Witness {
 export interface WitnessFrame {
   readonly destination: DestinationAttributes;
   readonly traffic: Traffic;
-  readonly pathNormalization: PathNormalization;
   /** Host header where nothing depends on it. */
   readonly host: string;
   /** Identities to choose from first; the set has them all, the list a few, and one is there in any mesh. */
@@ -100,7 +98,7 @@ class Draft {
     const absent = candidates.find((each) => each.witness === undefined);
     // Plain text and no server name are the smallest requests there are.
     const text = absent === undefined ? candidates[0]?.witness : undefined;
-    if (text !== undefined) this.#texts.set(level.name, text);
+    if (text !== undefined) this.#texts.set(level.name, level.name === 'path' ? shortened(level, classes, text) : text);
   }
 
   /** A text people know, where one is in the classes; `undefined` also where the attribute had better be absent. */
@@ -185,7 +183,7 @@ class Draft {
     return {
       method: this.#texts.get('method') ?? 'GET',
       host: this.#texts.get('host') ?? this.#frame.host,
-      path: rawPath(this.#texts.get('path') ?? '/', this.#frame.pathNormalization),
+      path: this.#texts.get('path') ?? '/',
       ...(Object.keys(headers).length === 0 ? {} : { headers }),
       ...(this.#token === undefined ? {} : { auth: { claims } }),
     };
@@ -215,19 +213,8 @@ function isRecord(value: Json | undefined): value is Record<string, Json> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A path that normalises to `path`; itself, unless it has an escape that normalisation would undo. */
-function rawPath(path: string, mode: PathNormalization): string {
-  if (isReadAs(path, path, mode)) return path;
-  // `%4%31` becomes `%41`, and stays so: normalisation runs once.
-  const escaped = path.replace(
-    /%([0-9a-fA-F])([0-9a-fA-F])/g,
-    (_, first: string, second: string) => `%${first}%${second.charCodeAt(0).toString(16)}`,
-  );
-  invariant(isReadAs(escaped, path, mode), `no path is normalised to ${path}`);
-  return escaped;
-}
-
-function isReadAs(raw: string, path: string, mode: PathNormalization): boolean {
-  const question = path.indexOf('?');
-  return normalizePath(raw, mode) === (question < 0 ? path : path.slice(0, question));
+/** As short as the classes allow. */
+function shortened({ values, classes }: ClassLevel, wanted: readonly number[], raw: string): string {
+  const allowed = new Set(wanted.map((index) => classes[index]?.hits.join('')));
+  return shortestPath(raw, (shorter) => allowed.has(rawPathHits(values, shorter).join('')));
 }

@@ -96,10 +96,9 @@ const SHARED = new WeakMap<MeshConfig, Shared>();
 
 /** What the ports of one pair of configurations have in common. */
 function sharedBy(before: MeshConfig): Shared {
-  const { pathNormalization } = before.settings;
   const made = SHARED.get(before) ?? {
     atoms: new AtomTable(),
-    factory: new LevelFactory({ pathNormalization, identities: 'spiffe' }),
+    factory: new LevelFactory({ identities: 'spiffe' }),
   };
   SHARED.set(before, made);
   return made;

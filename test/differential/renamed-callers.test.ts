@@ -62,8 +62,7 @@ it(`a renamed trust domain is compared as brute force compares it (seed ${SEED})
   fc.assert(
     fc.property(renamed, ({ before, after }) => {
       const atoms = new AtomTable();
-      const { pathNormalization } = before.settings;
-      const factory = new LevelFactory({ pathNormalization, identities: 'istio' });
+      const factory = new LevelFactory({ identities: 'istio' });
       const own = (world: MeshConfig, traffic: Traffic): AccessProgram =>
         forTrustDomain(programOf(world, traffic, atoms), world.settings.trustDomain, atoms);
       for (const traffic of ['http', 'tcp'] as const) {
@@ -78,7 +77,7 @@ it(`a renamed trust domain is compared as brute force compares it (seed ${SEED})
             const [one, two] = [naiveAuthorize(before, was, allow), naiveAuthorize(after, is, allow)];
             const expected =
               one?.decision === two?.decision ? 'none' : two?.decision === 'allow' ? 'allowed' : 'denied';
-            const read = readForClasses(is, pathNormalization, new Set());
+            const read = readForClasses(is, before.settings.pathNormalization, new Set());
             if (read === undefined) continue;
             expect(resultFor(walk, read), `${rest} ${traffic}`).toBe(expected);
             seen[expected]++;
@@ -115,8 +114,7 @@ it(`callers that are somebody else are compared as brute force compares them (se
       }));
       if (before === undefined || after === undefined) return;
       const atoms = new AtomTable();
-      const { pathNormalization } = before.settings;
-      const factory = new LevelFactory({ pathNormalization, identities: 'istio' });
+      const factory = new LevelFactory({ identities: 'istio' });
       for (const traffic of ['http', 'tcp'] as const) {
         const programs = [
           forCaller(programOf(before, traffic, atoms), was),
@@ -137,7 +135,7 @@ it(`callers that are somebody else are compared as brute force compares them (se
           const [early, late] = [naiveAuthorize(before, one, allow), naiveAuthorize(after, other, allow)];
           const expected =
             early?.decision === late?.decision ? 'none' : late?.decision === 'allow' ? 'allowed' : 'denied';
-          const read = readForClasses(other, pathNormalization, new Set());
+          const read = readForClasses(other, before.settings.pathNormalization, new Set());
           if (read === undefined) continue;
           expect(resultFor(walk, read), JSON.stringify({ was, is, traffic, method })).toBe(expected);
           seen[expected]++;

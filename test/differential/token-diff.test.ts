@@ -344,7 +344,7 @@ function walkOf(before: MeshConfig, after: MeshConfig): Walk | string {
     return new AccessCompiler(world.settings, atoms).program(selected, SETUP, 'http', tokens);
   };
   const [one, two] = [programOf(before), programOf(after)];
-  const factory = new LevelFactory({ pathNormalization: 'BASE', identities: 'istio' });
+  const factory = new LevelFactory({ identities: 'istio' });
   return tokenObstacle(one, two) ?? walkJointly(one, two, factory);
 }
 

@@ -234,7 +234,10 @@ describe('a service', () => {
     const named = [onto('api', { from: [{ source: { namespaces: ['shop'] } }] })];
     expect(
       found({ ...asBytes, authorizationPolicies: named }, { ...base, authorizationPolicies: named }),
-    ).toMatchObject([{ kind: 'newly-allowed', traffic: 'tcp', before: { reason: expect.stringContaining('HTTP') } }]);
+    ).toMatchObject([
+      { kind: 'newly-allowed', traffic: 'http', before: { reason: 'path_normalization_failed' } },
+      { kind: 'newly-allowed', traffic: 'tcp', before: { reason: expect.stringContaining('HTTP') } },
+    ]);
   });
 });
 

@@ -49,18 +49,6 @@ it('newly allowed classes are listed even where newly denied ones fill the list'
   expect(new Set(findings.map(({ kind }) => kind))).toEqual(new Set(['newly-allowed', 'newly-denied']));
 });
 
-describe('changes outside the model', () => {
-  const rules = [{ to: [{ operation: { paths: ['/a'] } }] }];
-
-  it('path normalization, where a policy names paths', () => {
-    const before = mesh(rules);
-    const after = { ...before, settings: { ...before.settings, pathNormalization: 'MERGE_SLASHES' as const } };
-    expect(diff(before, after).undecided).toMatchObject([{ reason: expect.stringContaining('normalization') }]);
-    const bare = mesh([{}]);
-    expect(diff(bare, { ...bare, settings: after.settings }).undecided).toEqual([]);
-  });
-});
-
 describe('a sidecar that goes', () => {
   const strict = peerAuthentication('istio-system/default', { mtls: { mode: 'STRICT' } });
   const services = [service('foo/httpbin', { selector: { app: 'httpbin' } })];
