@@ -37,16 +37,15 @@ beforeAll(() => {
   writeFileSync(file, readFileSync(file, 'utf8').replace('paths: ["/api/*"]', 'paths: ["/*"]'));
   writeFileSync(join(folder, 'nothing.yaml'), '');
   const entangled = Array.from({ length: 24 }, (_, i) => ({
-    when: [{ key: 'request.auth.claims[g]', values: [`a${i}*`], notValues: [`*b${i}`] }],
+    when: [{ key: 'request.headers[g]', values: [`a${i}*`], notValues: [`*b${i}`] }],
   }));
-  const metadata = { name: 'tangled', namespace: 'default' };
-  const policy = {
+  const policies = Array.from({ length: 8 }, (_, i) => ({
     apiVersion: 'security.istio.io/v1',
     kind: 'AuthorizationPolicy',
-    metadata,
-    spec: { rules: entangled },
-  };
-  writeFileSync(join(folder, 'tangled.yaml'), JSON.stringify(policy));
+    metadata: { name: `tangled-${i}`, namespace: 'default' },
+    spec: { selector: { matchLabels: { app: `tangled-${i}` } }, rules: entangled.slice(i % 2, 24 - i) },
+  }));
+  writeFileSync(join(folder, 'tangled.yaml'), policies.map((policy) => JSON.stringify(policy)).join('\n---\n'));
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));
