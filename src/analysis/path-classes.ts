@@ -120,18 +120,28 @@ export function labelledByMode(values: readonly ValuePattern[]): readonly ValueP
   });
 }
 
-/** A raw path with nothing in it that could be left out: `isWanted` no longer holds if any unit or run of units goes. */
-export function shortestPath(raw: string, isWanted: (raw: string) => boolean): string {
+/** Paths of more units than this are shortened by runs of half their length, a quarter and so on, not by every run. */
+const UNITS_MAX = 40;
+
+/**
+ * A raw path without runs of units that can be left out, `isWanted` still holding. Where one mode reads all paths the
+ * witnesses are the shortest already.
+ */
+export function shortestPath(values: readonly ValuePattern[], raw: string, isWanted: (raw: string) => boolean): string {
+  if (values.every((value) => modeOf(value) === modeOf(values[0]))) return raw;
   let units: readonly string[] = raw.match(/%[0-9a-fA-F]{2}|./gs) ?? [];
-  for (let size = units.length - 1; size > 0; size--) {
-    for (let at = 1; at + size <= units.length; at++) {
-      const left = [...units.slice(0, at), ...units.slice(at + size)];
-      if (!isWanted(left.join(''))) continue;
-      units = left;
-      size = units.length;
-      break;
+  let before = 0;
+  do {
+    before = units.length;
+    const step = (size: number): number => (before > UNITS_MAX ? Math.floor(size / 2) : size - 1);
+    for (let size = step(before); size > 0; size = step(size)) {
+      for (let at = 1; at + size <= units.length;) {
+        const left = [...units.slice(0, at), ...units.slice(at + size)];
+        if (isWanted(left.join(''))) units = left;
+        else at++;
+      }
     }
-  }
+  } while (units.length < before);
   return units.join('');
 }
 

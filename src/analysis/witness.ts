@@ -216,5 +216,5 @@ function isRecord(value: Json | undefined): value is Record<string, Json> {
 /** As short as the classes allow. */
 function shortened({ values, classes }: ClassLevel, wanted: readonly number[], raw: string): string {
   const allowed = new Set(wanted.map((index) => classes[index]?.hits.join('')));
-  return shortestPath(raw, (shorter) => allowed.has(rawPathHits(values, shorter).join('')));
+  return shortestPath(values, raw, (shorter) => allowed.has(rawPathHits(values, shorter).join('')));
 }
