@@ -26,7 +26,7 @@ interface Piece {
   readonly raw: string;
 }
 
-const PIECES_MAX = 300_000;
+const PIECES_MAX = 100_000;
 const NOTHING: Reached = new Map();
 
 export class DotSegments {

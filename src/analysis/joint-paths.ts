@@ -36,8 +36,8 @@ export interface JointPathClass {
 }
 
 /** No more joint states, and no more classes, than this. */
-const STATES_MAX = 400_000;
-const CLASSES_MAX = 20_000;
+const STATES_MAX = 150_000;
+const CLASSES_MAX = 5000;
 
 /**
  * `weak` comes before `strong` in the order `NONE`, `BASE`, `MERGE_SLASHES`, `DECODE_AND_MERGE_SLASHES`.

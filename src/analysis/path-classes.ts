@@ -97,16 +97,14 @@ function modeOf(value: ValuePattern | undefined): PathNormalization {
   return value?.normalization ?? 'BASE';
 }
 
-const NAMES: Readonly<Record<PathNormalization, (other: PathNormalization) => string>> = {
-  NONE: () => 'as sent',
-  BASE: (other) =>
-    other === 'NONE'
-      ? 'once normalized'
-      : `before ${other === 'MERGE_SLASHES' ? 'slashes' : 'escaped slashes'} are merged`,
-  MERGE_SLASHES: (other) =>
-    other === 'DECODE_AND_MERGE_SLASHES' ? 'before escaped slashes are decoded' : 'once slashes are merged',
-  DECODE_AND_MERGE_SLASHES: () => 'once escaped slashes are decoded',
-};
+/** How a side sees the path, as against the other side. */
+function viewOf(mode: PathNormalization, other: PathNormalization): string {
+  if (mode === 'NONE') return 'as sent';
+  if (other === 'NONE') return 'once normalized';
+  const [when, change] =
+    MODES.indexOf(mode) < MODES.indexOf(other) ? (['before', other] as const) : (['once', mode] as const);
+  return `${when} ${change === 'MERGE_SLASHES' ? 'slashes are merged' : 'escaped slashes are decoded'}`;
+}
 
 /** The values with words for how each side sees the path, where the sides differ. */
 export function labelledByMode(values: readonly ValuePattern[]): readonly ValuePattern[] {
@@ -116,7 +114,7 @@ export function labelledByMode(values: readonly ValuePattern[]): readonly ValueP
     if (value.refused === true) return value;
     const mode = modeOf(value);
     const other = modes.find((each) => each !== mode) ?? mode;
-    return { ...value, label: `${value.label} ${NAMES[mode](other)}` };
+    return { ...value, label: `${value.label} ${viewOf(mode, other)}` };
   });
 }
 

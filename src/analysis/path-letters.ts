@@ -32,12 +32,12 @@ export function readingOf(unit: string, mode: PathNormalization): Reading {
   return { kind: text === '/' ? 'slash' : text === '.' ? 'dot' : 'text', text };
 }
 
-const HEX = '0123456789ABCDEFabcdef';
+const HEX: readonly string[] = Array.from('0123456789ABCDEFabcdef');
 /** The characters a request line can hold, but for those that end a path. */
 const SINGLES: readonly string[] = PREFERRED_CHARACTERS.map((code) => String.fromCharCode(code)).filter((char) =>
   /[!-"$->@-~]/.test(char),
 );
-const ESCAPES: readonly string[] = Array.from(HEX, (first) => Array.from(HEX, (second) => `%${first}${second}`)).flat();
+const ESCAPES: readonly string[] = HEX.flatMap((first) => HEX.map((second) => `%${first}${second}`));
 
 export interface Alphabet {
   readonly letters: readonly Letter[];
@@ -73,7 +73,7 @@ export function alphabetOf(weak: Side, strong: Side): Alphabet {
       letter.strong.kind,
       looks.strong(letter.strong.text),
       // Part of an escape, perhaps.
-      letter.raw.length === 1 && `%${HEX}`.includes(letter.raw) ? letter.raw : '',
+      letter.raw === '%' || HEX.includes(letter.raw) ? letter.raw : '',
     ].join(' ');
     if (!letters.has(signature)) letters.set(signature, letter);
   }

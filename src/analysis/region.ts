@@ -182,7 +182,10 @@ function describeMixed(
       .map((term) => ({ term, gain: [...left].filter((index) => term.covers.has(index)).length }))
       .filter(({ gain }) => gain > 0)
       .sort((a, b) => b.gain - a.gain || a.term.covers.size - b.term.covers.size)[0];
-    const but = cover(terms, intersection(best?.term.covers ?? new Set(sets.outside), sets.outside));
+    const within = best?.term.covers ?? new Set(sets.outside);
+    // What is taken away may reach beyond what it is taken from.
+    const inside = terms.map(({ label, covers }) => ({ label, covers: intersection(covers, within) }));
+    const but = cover(inside, intersection(within, sets.outside));
     if (best === undefined || but.left.size > 0) {
       const [one = 0] = left;
       parts.push(

@@ -149,5 +149,9 @@ describe('joint classes of paths under two modes', () => {
       { numRuns: LISTS, seed: SEED, endOnFailure: true },
     );
     console.log(`${LISTS} lists, seed ${SEED}: ${JSON.stringify(seen)}`);
+    expect(seen.classes).toBeGreaterThan(15 * LISTS);
+    expect(seen.found).toBeGreaterThan(12 * LISTS);
+    expect(seen.refused).toBeGreaterThan(2 * LISTS);
+    expect(seen.apart).toBeGreaterThan(3 * LISTS);
   });
 });

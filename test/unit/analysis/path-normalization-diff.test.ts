@@ -1,6 +1,7 @@
 /** A change of path normalisation: every known way around a policy is found, with the path a client has to send. */
 import { describe, expect, it } from 'vitest';
 import { diff, type DiffFinding } from '../../../src/analysis/index.ts';
+import { replayFindings } from '../../../src/cli/diff-replay.ts';
 import type { AuthorizationRule, MeshConfig, PathNormalization } from '../../../src/istio/index.ts';
 import { compileAuthorization, type AuthorizationRequest } from '../../../src/policy/index.ts';
 import { authorizationPolicy, meshWith, workload } from '../../kit/policies.ts';
@@ -89,5 +90,56 @@ describe('a change of path normalisation', () => {
         before: { reason: 'path_normalization_failed' },
       },
     ]);
+  });
+
+  it.each(PAIRS)('from %s to %s replays as raw paths over real mutual TLS', async (one, other) => {
+    const [before, after] = [mesh(one), mesh(other)];
+    const { findings } = diff(before, after);
+    const replays = await replayFindings(findings, before, after);
+    expect(replays.map(({ agrees }) => agrees)).toEqual(findings.map(() => true));
+  });
+
+  it.each([
+    ['BASE', 'MERGE_SLASHES', 'before slashes are merged', 'once slashes are merged'],
+    ['BASE', 'DECODE_AND_MERGE_SLASHES', 'before escaped slashes are decoded', 'once escaped slashes are decoded'],
+    [
+      'MERGE_SLASHES',
+      'DECODE_AND_MERGE_SLASHES',
+      'before escaped slashes are decoded',
+      'once escaped slashes are decoded',
+    ],
+    ['NONE', 'MERGE_SLASHES', 'as sent', 'once normalized'],
+  ] as const)('from %s to %s lets in what matches only now, and says so', (one, other, old, now) => {
+    const { findings } = diff(mesh(one, [allowPublic]), mesh(other, [allowPublic]));
+    expect(findings.find(({ kind }) => kind === 'newly-allowed')?.requests['path']).toBe(
+      `\`/public/*\` ${now} except \`/public/*\` ${old}`,
+    );
+  });
+
+  it('is seen by rules about the header `:path`, which see the query, too', () => {
+    const when = [{ key: 'request.headers[:path]', values: ['/admin?x=//'] }];
+    const policies = [authorizationPolicy({ action: 'DENY', rules: [{ when }] })];
+    expect(diff(mesh('BASE', policies), mesh('MERGE_SLASHES', policies)).findings).toMatchObject([
+      { kind: 'newly-denied', witness: { request: { path: '//admin?x=//' } } },
+    ]);
+  });
+
+  it('is not compared where too many patterns combine, and that is said', () => {
+    const many = Array.from({ length: 400 }, (_, i) => to(`/service-${i}/items/*`)).flat();
+    const policies = [authorizationPolicy({ rules: many })];
+    expect(diff(mesh('BASE', policies), mesh('DECODE_AND_MERGE_SLASHES', policies)).undecided).toMatchObject([
+      { reason: expect.stringContaining('BASE on one side and DECODE_AND_MERGE_SLASHES on the other') },
+    ]);
+  }, 60_000);
+
+  it('where a sidecar comes, lets no path in any more that cannot be normalised', () => {
+    const bare = (mode: PathNormalization): MeshConfig => {
+      const config = mesh(mode, []);
+      return { ...config, workloads: [workload('httpbin', { injected: false })] };
+    };
+    const refused = (mode: PathNormalization): readonly DiffFinding[] =>
+      diff(bare(mode), mesh(mode, [])).findings.filter(({ witness }) => witness.request?.path === '/%00');
+    expect(refused('BASE')).toMatchObject([{ kind: 'newly-denied' }]);
+    expect(refused('NONE')).toEqual([]);
   });
 });
