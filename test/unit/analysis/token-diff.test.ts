@@ -102,7 +102,7 @@ describe('a RequestAuthentication', () => {
       ['newly-allowed', 'any caller, request principal any except issuer `https://x` without `*`', 'jwt'],
       [
         'newly-allowed',
-        `any caller, request principal issuer \`https://x\` without \`*\`, token signed by ${NOBODY}`,
+        `any caller, request principal issuer \`https://x\` except \`*\`, token signed by ${NOBODY}`,
         'jwt',
       ],
     ]);
