@@ -172,3 +172,16 @@ ${rules}`;
     expect(diff(before, withPolicies(yaml)).findings).toEqual([]);
   });
 });
+
+it('a principal by an alias of the trust domain is the principal by the domain itself', () => {
+  const withAlias = (principal: string): MeshConfig => {
+    const config = withPolicies(
+      GUARD.replace('- to:', `- from: [{ source: { principals: ["${principal}"] } }]\n      to:`),
+    );
+    return { ...config, settings: { ...config.settings, trustDomainAliases: ['old.example'] } };
+  };
+  const account = 'ns/default/sa/frontend';
+  const [own, alias] = [withAlias(`cluster.local/${account}`), withAlias(`old.example/${account}`)];
+  expect(diff(own, alias).findings).toEqual([]);
+  expect(diff(own, withAlias(`other.example/${account}`)).findings).not.toEqual([]);
+});
