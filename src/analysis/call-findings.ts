@@ -21,6 +21,7 @@ import { answersOf, forCaller, type FixedCaller } from './fixed-caller.ts';
 import type { LevelFactory } from './level.ts';
 import type { MeshSide, Subject } from './mesh-side.ts';
 import { formatRegion } from './region.ts';
+import type { Sides } from './sides.ts';
 import type { UndecidedList } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
 import { witnessOf, type Witness } from './witness.ts';
@@ -70,11 +71,6 @@ function callsText(config: MeshConfig): string {
     [settings.enableAutoMtls, settings.trustDomain, settings.trustDomainAliases, settings.rootNamespace],
     [settings.defaultDestinationRuleExportTo, settings.clusterDomain, settings.outboundTrafficPolicy],
   ]);
-}
-
-interface Sides<T> {
-  readonly before: T;
-  readonly after: T;
 }
 
 /** A name and a port, who calls it, and what they say. */

@@ -9,13 +9,9 @@ import { CLASSES_MAX } from './finding-merge.ts';
 import { destinationOf, targetOf } from './finding-target.ts';
 import type { FixedCaller } from './fixed-caller.ts';
 import type { Subject } from './mesh-side.ts';
+import type { Sides } from './sides.ts';
 import type { Traffic } from './access-program.ts';
 import type { Witness } from './witness.ts';
-
-interface Sides<T> {
-  readonly before: T;
-  readonly after: T;
-}
 
 /** What some callers meet who say one name. */
 export interface ReachedCall {

@@ -33,6 +33,7 @@ import { modelNotes } from './model-notes.ts';
 import { withNearest } from './nearest-policy.ts';
 import { droppedProgram, ownPrograms, TrustDomainChange } from './own-identity.ts';
 import { formatRegion, type Region, type RegionText } from './region.ts';
+import type { Sides } from './sides.ts';
 import { changesNotCompared, combinationsNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
 import { behindTrustDomain, familiarPrincipals, witnessOf, type Witness, type WitnessFrame } from './witness.ts';
@@ -79,11 +80,6 @@ interface Pair {
   readonly name: string;
   readonly before: Subject | undefined;
   readonly after: Subject | undefined;
-}
-
-interface Sides<T> {
-  readonly before: T;
-  readonly after: T;
 }
 
 interface PortPair {
@@ -303,13 +299,12 @@ class Comparison {
     const key = { before: keyOf(ports.before, compare), after: keyOf(ports.after, compare) };
     if (key.before === key.after) return;
     const { traffic } = ports.after;
-    const both = `${compare} ${traffic}\n${key.before}\n${key.after}`;
-    let walked = this.#walks.get(both);
-    if (walked === undefined) {
-      const programs = { before: programOf(ports.before, key.before), after: programOf(ports.after, key.after) };
-      walked = this.#walk(programs, { traffic, compare });
-      this.#walks.set(both, walked);
-    }
+    const walked = this.#known(`${compare} ${traffic}\n${key.before}\n${key.after}`, () =>
+      this.#walk(
+        { before: programOf(ports.before, key.before), after: programOf(ports.after, key.after) },
+        { traffic, compare },
+      ),
+    );
     if (typeof walked === 'string') {
       const { subject = ports.before.subject ?? NOBODY, setup } = ports.after;
       this.#undecided.add(walked, targetOf(subject, setup.port));

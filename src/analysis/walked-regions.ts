@@ -7,6 +7,7 @@ import type { AccessProgram } from './access-program.ts';
 import { walkJointly, type Walk, type WalkOptions } from './joint-walk.ts';
 import type { LevelFactory } from './level.ts';
 import { tokenObstacle } from './token-obstacles.ts';
+import type { Sides } from './sides.ts';
 import { describeRegion, regionsOf, type Region, type RegionText } from './region.ts';
 
 export interface Walked {
@@ -16,10 +17,7 @@ export interface Walked {
   readonly regions: readonly { readonly region: Region; readonly text: RegionText }[];
 }
 
-export interface ProgramPair {
-  readonly before: AccessProgram;
-  readonly after: AccessProgram;
-}
+export type ProgramPair = Sides<AccessProgram>;
 
 /** The walk, or why there is none. */
 export function walkedRegions(
