@@ -21,7 +21,7 @@ import { answersOf, forCaller, type FixedCaller } from './fixed-caller.ts';
 import type { LevelFactory } from './level.ts';
 import type { MeshSide, Subject } from './mesh-side.ts';
 import { formatRegion } from './region.ts';
-import type { Sides } from './sides.ts';
+import { falseAlone, type Sides } from './sides.ts';
 import type { UndecidedList } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
 import { witnessOf, type Witness } from './witness.ts';
@@ -166,11 +166,10 @@ class CallComparison {
       const { seen } = arrivals[at];
       return seen && this.#options[at].takesEveryPath(subjects[at], seen.protocol, call.traffic);
     };
-    const takes = { before: takesEveryPath('before'), after: takesEveryPath('after') };
+    const refuses = falseAlone({ before: takesEveryPath('before'), after: takesEveryPath('after') });
     const placeOf = (at: 'before' | 'after', subject: Subject): Place | undefined => {
       const { seen } = arrivals[at];
-      const refusesPaths = takes[at] === false && takes[at === 'before' ? 'after' : 'before'] === true;
-      return seen === undefined ? undefined : this.#sides[at].place(subject, { port, refusesPaths }, seen);
+      return seen === undefined ? undefined : this.#sides[at].place(subject, { port, refusesPaths: refuses[at] }, seen);
     };
     const places = { before: placeOf('before', subjects.before), after: placeOf('after', subjects.after) };
     if (places.before !== undefined && places.after !== undefined) {

@@ -33,7 +33,7 @@ import { modelNotes } from './model-notes.ts';
 import { withNearest } from './nearest-policy.ts';
 import { droppedProgram, ownPrograms, TrustDomainChange } from './own-identity.ts';
 import { formatRegion, type Region, type RegionText } from './region.ts';
-import type { Sides } from './sides.ts';
+import { falseAlone, type Sides } from './sides.ts';
 import { changesNotCompared, combinationsNotCompared, UndecidedList, type Undecided } from './undecided.ts';
 import { walkedRegions, type ProgramPair, type Walked } from './walked-regions.ts';
 import { behindTrustDomain, familiarPrincipals, witnessOf, type Witness, type WitnessFrame } from './witness.ts';
@@ -232,13 +232,14 @@ class Comparison {
       before: this.#before.setup(before ?? NOBODY, port.port, port.before),
       after: this.#after.setup(after ?? NOBODY, port.port, port.after),
     };
-    const takes = {
+    // Asked for only where it tells the sides apart.
+    const refuses = falseAlone({
       before: this.#before.takesEveryPath(before, port.before, traffic),
       after: this.#after.takesEveryPath(after, port.after, traffic),
-    };
+    });
     const setups = {
-      before: { ...bare.before, refusesPaths: takes.before === false && takes.after === true },
-      after: { ...bare.after, refusesPaths: takes.after === false && takes.before === true },
+      before: { ...bare.before, refusesPaths: refuses.before },
+      after: { ...bare.after, refusesPaths: refuses.after },
     };
     const both = { traffic, declared: port.declared };
     const ports = {
